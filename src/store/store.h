@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A place that keeps small named objects: a directory today; SFTP, REST, S3
+ * and WebDAV are made to fit the same table. Lock protocols are written
+ * against this and never ask which driver is behind it.
+ *
+ * What a store must give: list after write is consistent (a listing that is
+ * asked for after a put was answered shows it). Nothing else is assumed;
+ * what more a driver has is said by a non-NULL pointer or a bit in `can`.
+ *
+ * Names are relative, parts joined by '/', never "." or "..", never absolute;
+ * the driver refuses others with RC_MALFORMED. Missing directories above an
+ * object are made by put. A name that ends in '/' means the directory itself
+ * (put: make it, data ignored; del: remove it if empty).
+ *
+ * Threads: one at a time for one struct store, any thread. Every operation
+ * may block as long as the call's leash allows (a hanging kernel: longer).
+ *
+ * Failure: RC_ABSENT and RC_EXISTS are answers; RC_UNKNOWN means that a
+ * write may have happened; RC_RETRY that it did not; see util/err.h.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/buf.h"
+#include "util/call.h"
+
+/* What tells one version of an object from another. Compare with ==-wise
+ * store_tag_same; never order by it, never take time for a clock of ours. */
+struct store_tag {
+	struct wall time; /* of last modification, by the store's clock */
+	uint64_t size;
+	uint64_t inode; /* 0 where a store has none */
+	char etag[72];  /* "" where a store has none */
+};
+
+struct store_entry {
+	const char *name; /* below the listed prefix; lent for the callback */
+	struct store_tag tag;
+	bool directory;
+};
+
+/* False ends the listing early. */
+typedef bool store_seen(void *context, const struct store_entry *entry);
+
+enum store_put_when {
+	STORE_PUT_ALWAYS,    /* create or replace, as a whole, atomically */
+	STORE_PUT_IF_ABSENT, /* RC_EXISTS otherwise */
+	STORE_PUT_IF_MATCH   /* RC_EXISTS unless it is the version given */
+};
+
+enum store_can {
+	STORE_CAN_ABSENT = 1 << 0, /* PUT_IF_ABSENT is atomic */
+	STORE_CAN_MATCH = 1 << 1,  /* PUT_IF_MATCH is atomic */
+	STORE_CAN_LIST_CONSISTENT = 1 << 2
+};
+
+/* How a driver writes; foreign formats have their own customs. */
+struct store_manners {
+	mode_t file_mode; /* 0: follow the directory's group and mode */
+	mode_t dir_mode;  /* 0: likewise */
+	bool durable;     /* fsync the object and its directory */
+	/* Temporary name for NAME: printf format with one %s for the last part
+	 * of NAME and one %s for 8 random lower-case letters or digits; NULL:
+	 * the driver's own way, which may leave no name at all. */
+	const char *temporary;
+};
+
+struct store;
+
+/* Is the kernel lock of an object taken? */
+enum store_probe {
+	STORE_PROBE_TAKEN, /* its owner lives, or nobody may say otherwise */
+	STORE_PROBE_FREE,  /* proved: no process holds it */
+	STORE_PROBE_BLIND  /* a lock taken here could not be seen, or no right
+	                      to look: proves nothing */
+};
+
+struct store_ops {
+	const char *name; /* "dir" */
+	unsigned can;     /* enum store_can */
+
+	void (*close)(struct store *s); /* wipes secrets; accepts NULL */
+
+	/* --- required --- */
+	enum rc (*get)(struct store *s, const char *name, struct buf *into,
+		       struct store_tag *tag, const struct call *call,
+		       struct err *e);
+	/* match: only with PUT_IF_MATCH. tag, if not NULL, is the new one. */
+	enum rc (*put)(struct store *s, const char *name, const void *data,
+		       size_t len, enum store_put_when when,
+		       const struct store_tag *match, struct store_tag *tag,
+		       const struct call *call, struct err *e);
+	/* RC_ABSENT when there was nothing. */
+	enum rc (*del)(struct store *s, const char *name,
+		       const struct call *call, struct err *e);
+	/* What stands directly below prefix ("" or "a/b/"), in any order; a
+	 * prefix that does not exist is an empty list. Each entry at most once;
+	 * consistent even where reading it takes more than one request. */
+	enum rc (*list)(struct store *s, const char *prefix, store_seen *seen,
+			void *context, const struct call *call, struct err *e);
+	/* Rewrite an object that must exist, in place; RC_ABSENT otherwise:
+	 * never brings a deleted one back. */
+	enum rc (*renew)(struct store *s, const char *name, const void *data,
+			 size_t len, struct store_tag *tag,
+			 const struct call *call, struct err *e);
+
+	/* --- optional: NULL where a store has no such thing --- */
+	/* Atomically, for files and directories. RC_EXISTS when `to` is there,
+	 * whatever it is; nothing is ever replaced. */
+	enum rc (*move)(struct store *s, const char *from, const char *to,
+			const struct call *call, struct err *e);
+	/* put PUT_IF_ABSENT of an object on which a kernel lock is taken before
+	 * its name can be seen. *fd is the caller's: the lock lives as long as
+	 * this open description (share it by passing or inheriting). The
+	 * object is renewed through it by renew_locked. RC_UNSUPPORTED where
+	 * such locks are not seen by every process of this host. */
+	enum rc (*put_locked)(struct store *s, const char *name,
+			      const void *data, size_t len, int *fd,
+			      struct store_tag *tag, const struct call *call,
+			      struct err *e);
+	enum rc (*renew_locked)(struct store *s, const char *name, int fd,
+				const void *data, size_t len,
+				struct store_tag *tag, struct err *e);
+	/* Test the kernel lock of an object made by put_locked. */
+	enum rc (*probe)(struct store *s, const char *name,
+			 enum store_probe *found, const struct call *call,
+			 struct err *e);
+	/* A descriptor that becomes readable when NAME may have changed, gone,
+	 * or lost its kernel lock; add more names by calling again. The fd is
+	 * lent until close. unwatch forgets them all and empties it. */
+	enum rc (*watch)(struct store *s, const char *name, int *fd,
+			 struct err *e);
+	void (*unwatch)(struct store *s);
+};
+
+struct store {
+	const struct store_ops *ops; /* first member of every driver's struct */
+	struct store_manners manners;
+	char shown[256]; /* the place for messages, secrets masked */
+};
+
+/*
+ * Open the store for a location's scheme ("", "lease", "file", later "sftp",
+ * ...). Nothing is created. *s is the caller's, to be closed by store_close.
+ * With debug output on, the store is wrapped by store/trace.c.
+ */
+enum rc store_open(struct store **s, const char *scheme, const char *rest,
+		   const struct store_manners *manners,
+		   const struct call *call, struct err *e);
+void store_close(struct store *s);
+
+bool store_tag_same(const struct store_tag *a, const struct store_tag *b);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who we are, as a lock's record tells it to others. Filled once; by value.
+ */
+#ifndef UTIL_SELF_H
+#define UTIL_SELF_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "util/clock.h"
+
+struct process {
+	pid_t pid;
+	uint64_t start; /* /proc/PID/stat field 22, clock ticks since boot as
+	                   seen in our time namespace; 0: unknown */
+};
+
+struct self {
+	char host[256];   /* uname nodename, verbatim */
+	char user[64];    /* passwd name of the real uid, else the number */
+	char boot_id[40]; /* /proc/sys/kernel/random/boot_id; "" unknown */
+	uint64_t pid_ns;  /* inode of /proc/self/ns/pid; 0 unknown */
+	uint64_t time_ns; /* inode of /proc/self/ns/time; 0 unknown */
+	struct process front;  /* the pid that the caller knows */
+	struct process keeper; /* the process that does the lock I/O */
+};
+
+/*
+ * Fill *s for the calling process as both front and keeper; with_lock later
+ * overwrites the one that it is not. Reads /proc and the user database (no
+ * NSS lookup is made where USER or LOGNAME name our uid; no malloc beyond
+ * what getpwuid_r needs). Cannot fail: what is unknown stays empty.
+ */
+void self_fill(struct self *s);
+
+/* Start time of a process, 0 if it cannot be read. Async-signal-safe. */
+uint64_t process_start(pid_t pid);
+
+#endif
