@@ -1,69 +1,118 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# make            build/repolock and build/repolock-native
-# make check      all tests (installs what they need; see README)
-# make install    DESTDIR= prefix= as usual
+# make                 build/repolock and build/repolock-native
+# make demo            the main job on real repositories, in front of your eyes
+# make check           all tests; T=word only those whose name has it
+# make install         DESTDIR= prefix= as usual; make uninstall
+# make lint format     what a reviewer would rather not have to say
+# make bench           against flock(1) and its kin; QUICK=1 in a minute
+# make coverage fuzz stats compile_commands.json clean
 #
-# Objects of different VARIANTs (plain, asan, tsan, cov, fuzz) and compilers
-# never mix: each has its own folder below build/.
+# VARIANT=asan|tsan|cov builds a variant, CC=clang another compiler. Objects of
+# different variants and compilers never mix: each has a folder of its own
+# below build/. build/repolock itself is always the plain variant.
 
 VERSION := $(shell cat VERSION)
-CC ?= cc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 PKG_CONFIG ?= pkg-config
+CLANG ?= clang
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 libexecdir ?= $(prefix)/lib/repolock
 mandir ?= $(prefix)/share/man
+docdir ?= $(prefix)/share/doc/repolock
+bashcompdir ?= $(prefix)/share/bash-completion/completions
+zshcompdir ?= $(prefix)/share/zsh/site-functions
+fishcompdir ?= $(prefix)/share/fish/vendor_completions.d
+INSTALL ?= install
 WERROR ?= -Werror
 VARIANT ?= plain
+T ?=
 V ?= 0
 
 OPT_plain := -O2
-OPT_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPT_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
 OPT_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer
 OPT_cov := -O0 --coverage
+OPT_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer
+HARDENING_plain := -D_FORTIFY_SOURCE=2
+ifeq ($(OPT_$(VARIANT)),)
+$(error VARIANT=$(VARIANT): there are plain, asan, tsan, cov and fuzz)
+endif
 
 CFLAGS ?= -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wwrite-strings -Wvla \
 	-Wformat=2 -Wconversion -Wundef -Wcast-qual -Wpointer-arith \
 	-Wnull-dereference -Wimplicit-fallthrough $(WERROR)
-HARDENING_plain := -D_FORTIFY_SOURCE=2
 override CFLAGS += -std=c17 $(OPT_$(VARIANT)) $(HARDENING_$(VARIANT)) \
 	-fstack-protector-strong -fPIE $(WARNINGS)
 override CPPFLAGS += -D_GNU_SOURCE -Isrc -DREPOLOCK_VERSION='"$(VERSION)"' \
 	-DREPOLOCK_LIBEXECDIR='"$(libexecdir)"'
-override LDFLAGS += -pie -pthread $(OPT_$(VARIANT)) -Wl,-z,relro,-z,now
+override LDFLAGS += -pie -pthread $(OPT_$(VARIANT)) -Wl,-z,relro,-z,now \
+	-Wl,--as-needed
 
 # Only repolock-native is linked with these; repolock itself needs libc alone.
 NATIVE_PKGS := jansson libcrypto libzstd uuid
-NATIVE_SOURCES := $(wildcard src/lock/restic*.c src/lock/borg*.c src/util/hash.c src/net/*.c)
+DEBIAN_jansson := libjansson-dev
+DEBIAN_libcrypto := libssl-dev
+DEBIAN_libzstd := libzstd-dev
+DEBIAN_uuid := uuid-dev
+DEBIAN_check := check
+
+NATIVE_SOURCES := $(wildcard src/lock/restic*.c src/lock/borg*.c \
+	src/util/hash.c src/net/*.c)
 SOURCES := $(wildcard src/*.c src/*/*.c)
-CORE_SOURCES := $(filter-out $(NATIVE_SOURCES),$(SOURCES))
+HEADERS := $(wildcard src/*/*.h tests/*.h)
+CHECK_SOURCES := $(wildcard tests/check_*.c)
+SUPPORT_SOURCES := $(filter-out $(CHECK_SOURCES),$(wildcard tests/*.c))
+HELPER_SOURCES := $(wildcard tests/lib/*.c tests/bench/*.c)
+FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
+C_FILES := $(SOURCES) $(HEADERS) $(CHECK_SOURCES) $(SUPPORT_SOURCES) \
+	$(HELPER_SOURCES) $(FUZZ_SOURCES)
+SCRIPTS := contrib/deps .ci/run $(wildcard contrib/cron/*) \
+	$(shell grep -lE '^\#!.*/(env )?(ba|da)?sh$$' tests/* tests/*/* \
+	2>/dev/null) $(wildcard tests/*.bats tests/lib/*.bash)
 
 B := build/$(VARIANT)-$(notdir $(firstword $(CC)))
-CORE_OBJECTS := $(CORE_SOURCES:%.c=$B/%.o)
+CORE_OBJECTS := $(patsubst %.c,$B/%.o,$(filter-out $(NATIVE_SOURCES),$(SOURCES)))
 OBJECTS := $(SOURCES:%.c=$B/%.o)
 LIB_OBJECTS := $(filter-out $B/src/main.o,$(OBJECTS))
-CHECKS := $(patsubst tests/%.c,$B/%,$(wildcard tests/check_*.c))
-TEST_SUPPORT := $(patsubst %.c,$B/%.o,$(filter-out tests/check_%.c,$(wildcard tests/*.c)))
+SUPPORT_OBJECTS := $(SUPPORT_SOURCES:%.c=$B/%.o)
+CHECKS := $(CHECK_SOURCES:tests/%.c=$B/%)
+# Small programs that tests and benchmarks run, each of one file.
+HELPERS := $(HELPER_SOURCES:tests/%.c=$B/%)
+FUZZERS := $(FUZZ_SOURCES:tests/fuzz/%.c=$B/fuzz_%)
 
-NATIVE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(NATIVE_PKGS))
-NATIVE_LIBS = $(shell $(PKG_CONFIG) --libs $(NATIVE_PKGS))
+# Asked once, and only when something is compiled.
+once = $(eval $1 := $(shell $2))$($1)
+NATIVE_CFLAGS = $(call once,NATIVE_CFLAGS,$(PKG_CONFIG) --cflags $(NATIVE_PKGS))
+NATIVE_LIBS = $(call once,NATIVE_LIBS,$(PKG_CONFIG) --libs $(NATIVE_PKGS))
+CHECK_CFLAGS = $(call once,CHECK_CFLAGS,$(PKG_CONFIG) --cflags check)
+CHECK_LIBS = $(call once,CHECK_LIBS,$(PKG_CONFIG) --libs check)
 
 Q_0 := @
 Q := $(Q_$(V))
 say_0 = @echo '  $(1)  $(2)';
 say = $(say_$(V))
+quoted = '$(subst ','\'',$(1))'
 
-.PHONY: all checks clean
+.DELETE_ON_ERROR:
+.PHONY: all checks helpers fuzzers clean FORCE have-build have-check
+ifeq ($(VARIANT),plain)
 all: build/repolock build/repolock-native
+else
+all: $B/repolock $B/repolock-native
+endif
 
-# The programs of this variant are copied to where everybody looks.
-build/repolock: $B/repolock
-	$(Q)cp -f $< $@
-build/repolock-native: $B/repolock-native
-	$(Q)cp -f $< $@
+# Where everybody looks. Compared, not dated: another compiler's program may
+# have been put here since. Renamed into place, so that one running is safe.
+build/repolock build/repolock-native: build/%: $B/% FORCE
+	@cmp -s $< $@ || { cp $< $@.new && mv -f $@.new $@; }
 
 $B/repolock: $(CORE_OBJECTS)
 	$(call say,LD,$@)
@@ -72,18 +121,50 @@ $B/repolock-native: $(OBJECTS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(NATIVE_LIBS) $(LDLIBS)
 
-checks: $(CHECKS)
-$B/check_%: $B/tests/check_%.o $(TEST_SUPPORT) $(LIB_OBJECTS)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(NATIVE_LIBS) $(shell $(PKG_CONFIG) --libs check) $(LDLIBS)
-
-$B/tests/%.o: override CFLAGS += -Wno-pedantic -Wno-conversion $(shell $(PKG_CONFIG) --cflags check)
-$B/%.o: %.c VERSION Makefile
+$B/src/%.o: src/%.c $B/flags | have-build
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(NATIVE_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Whoever changes a flag, the prefix or the version gets new objects.
+$B/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' $(call quoted,$(CC) $(CPPFLAGS) $(CFLAGS)) >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+have-build:
+	@command -v $(firstword $(CC)) >/dev/null || { echo >&2 \
+	  "repolock: no compiler '$(CC)': install the Debian package gcc or clang, or say CC="; \
+	  exit 1; }
+	@command -v $(PKG_CONFIG) >/dev/null || { echo >&2 \
+	  "repolock: no pkg-config: install the Debian package pkg-config"; exit 1; }
+	@$(foreach p,$(NATIVE_PKGS),$(PKG_CONFIG) --exists $p || { echo >&2 \
+	  "repolock: pkg-config finds no $p: install the Debian package $(DEBIAN_$p), or run contrib/deps build"; exit 1; };)
+have-check: have-build
+	@$(PKG_CONFIG) --exists check || { echo >&2 \
+	  "repolock: pkg-config finds no check: install the Debian package check, or run contrib/deps check"; exit 1; }
+
 clean:
-	rm -rf build
+	rm -rf build compile_commands.json
+
+# --- tests ---
+
+# check.h is not pedantic, and its macros convert freely.
+TEST_CFLAGS = -Itests -Wno-pedantic -Wno-conversion $(CHECK_CFLAGS)
+
+checks: $(CHECKS)
+helpers: $(HELPERS)
+$(CHECKS): $B/%: $B/tests/%.o $(SUPPORT_OBJECTS) $(LIB_OBJECTS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(NATIVE_LIBS) $(CHECK_LIBS) $(LDLIBS)
+$B/tests/%.o: tests/%.c $B/flags | have-check
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(NATIVE_CFLAGS) $(TEST_CFLAGS) \
+		-MMD -MP -c -o $@ $<
+$(HELPERS): $B/%: tests/%.c $B/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $<
 
 -include $(wildcard $B/*/*.d $B/*/*/*.d)
