@@ -75,6 +75,10 @@ struct plan {
 	enum supervise_on_lost on_lost;
 	enum supervise_descendants descendants;
 	bool quiet_wait; /* no WAITING notices are wanted */
+	/* 0: WAITING is told at once, when the holder changed, and at 5 s,
+	 * 5 min, then hourly. Else also this often, for a line on a terminal
+	 * that keeps up to date. */
+	nsec tell_every;
 	/* Environment of COMMAND beyond ours is set by supervise: the
 	 * REPOLOCK_HELD_* variables of cli.md. */
 
@@ -89,6 +93,10 @@ struct plan {
 };
 
 /*
+ * Descriptors 0 to 2 must be open: main() fills what the caller left closed
+ * with /dev/null and marks it close-on-exec, so that COMMAND, and whatever
+ * else we execute, gets it closed again. Leave that mark alone.
+ *
  * Run it. Returns once, in the front, after everything was settled and
  * released. Call it from a process with one thread. Signal dispositions and
  * mask of the caller are what COMMAND gets; on return they are restored, so
