@@ -27,21 +27,32 @@ struct json_out {
 	struct err err;
 };
 
-void json_begin(struct json_out *j, struct buf *into);
-void json_object(struct json_out *j, const char *key); /* key NULL: element */
-void json_array(struct json_out *j, const char *key);
-void json_end(struct json_out *j, char bracket); /* '}' or ']' */
-void json_string(struct json_out *j, const char *key, const char *value);
-void json_number(struct json_out *j, const char *key, int64_t value);
-void json_seconds(struct json_out *j, const char *key, nsec span);
-void json_bool(struct json_out *j, const char *key, bool value);
-void json_null(struct json_out *j, const char *key);
+/* Everything here is json_out_*: jansson itself exports json_object, _array,
+ * _string and _null, and would be made to call ours. */
+void json_out_begin(struct json_out *j, struct buf *into);
+/* key NULL: an element of an array, or the document itself. */
+void json_out_object(struct json_out *j, const char *key);
+void json_out_array(struct json_out *j, const char *key);
+void json_out_end(struct json_out *j, char bracket); /* '}' or ']' */
+/* value NULL: null. */
+void json_out_string(struct json_out *j, const char *key, const char *value);
+void json_out_number(struct json_out *j, const char *key, int64_t value);
+/* Seconds with as many decimals as it takes; null for NSEC_FOREVER. */
+void json_out_seconds(struct json_out *j, const char *key, nsec span);
+void json_out_bool(struct json_out *j, const char *key, bool value);
+void json_out_null(struct json_out *j, const char *key);
 /* RFC 3339 in UTC with milliseconds; null where the time is 0. */
-void json_time(struct json_out *j, const char *key, struct wall value);
+void json_out_time(struct json_out *j, const char *key, struct wall value);
 
 struct json_doc; /* one parsed document, an object at its top */
 
-/* RC_MALFORMED: no JSON object. RC_UNSUPPORTED: jansson is not installed. */
+/*
+ * RC_MALFORMED: no JSON object, or one with a name twice in it (two readers
+ * might believe different ones), over JSON_SIZE_MAX, or nested deeper than
+ * JSON_DEPTH_MAX. RC_UNSUPPORTED: jansson is not installed.
+ */
+#define JSON_SIZE_MAX ((size_t)1 << 20)
+#define JSON_DEPTH_MAX 32
 enum rc json_parse(struct json_doc **doc, const char *text, size_t len,
 		   struct err *e);
 void json_close(struct json_doc *doc); /* accepts NULL */

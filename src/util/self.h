@@ -28,9 +28,10 @@ struct self {
 
 /*
  * Fill *s for the calling process as both front and keeper; with_lock later
- * overwrites the one that it is not. Reads /proc and the user database (no
- * NSS lookup is made where USER or LOGNAME name our uid; no malloc beyond
- * what getpwuid_r needs). Cannot fail: what is unknown stays empty.
+ * overwrites the one that it is not. Reads /proc and /etc/passwd; only a user
+ * who is not in there is asked of NSS (getpwuid_r), which may load modules
+ * and ask servers. USER and LOGNAME are not believed: a lock's record must
+ * not lie about who holds it. Cannot fail: what is unknown stays empty.
  */
 void self_fill(struct self *s);
 

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "util/self.h"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "util/text.h"
+
+/* Up to size - 1 bytes of a small file, NUL-terminated; "" if unreadable. */
+static void read_small(const char *path, char *out, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	out[0] = '\0';
+	if (fd < 0)
+		return;
+	n = read(fd, out, size - 1);
+	out[n > 0 ? n : 0] = '\0';
+	(void)close(fd);
+}
+
+/* "/proc/PID/stat" without stdio, which is not async-signal-safe. */
+static void stat_path(char out[32], pid_t pid)
+{
+	char digits[12];
+	size_t n = 0;
+	char *to = stpcpy(out, "/proc/");
+
+	do
+		digits[n++] = (char)('0' + pid % 10);
+	while ((pid /= 10) > 0);
+	while (n > 0)
+		*to++ = digits[--n];
+	memcpy(to, "/stat", sizeof("/stat"));
+}
+
+uint64_t process_start(pid_t pid)
+{
+	char path[32], stat[1024];
+	uint64_t start = 0;
+	char *p;
+
+	if (pid <= 0)
+		return 0;
+	stat_path(path, pid);
+	read_small(path, stat, sizeof(stat));
+	/* The second field is a name in parentheses and may hold anything. */
+	p = strrchr(stat, ')');
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	if (!p)
+		return 0;
+	for (p++; *p >= '0' && *p <= '9'; p++)
+		start = start * 10 + (uint64_t)(*p - '0');
+	return start;
+}
+
+/* Is this line of passwd(5) the one of uid? Cuts it behind the name if so. */
+static bool line_is_of(char *line, uid_t uid)
+{
+	char *name_end = strchr(line, ':');
+	char *field = name_end ? strchr(name_end + 1, ':') : NULL;
+	char *end;
+	unsigned long value;
+
+	/* "+" and "-" begin entries of the old NIS, which are no users. */
+	if (!field || name_end == line || line[0] == '+' || line[0] == '-' ||
+	    field[1] < '0' || field[1] > '9')
+		return false;
+	value = strtoul(field + 1, &end, 10);
+	if (*end != ':' || value != uid)
+		return false;
+	*name_end = '\0';
+	return true;
+}
+
+/* The name of uid in an open file of passwd(5)'s form. */
+static bool scan_passwd(int fd, uid_t uid, char *out, size_t size)
+{
+	char chunk[4096];
+	size_t have = 0;
+
+	for (;;) {
+		ssize_t n = read(fd, chunk + have, sizeof(chunk) - 1 - have);
+		char *line = chunk;
+		char *end;
+
+		if (n <= 0)
+			return false;
+		have += (size_t)n;
+		chunk[have] = '\0';
+		while ((end = strchr(line, '\n')) != NULL) {
+			*end = '\0';
+			if (line_is_of(line, uid))
+				return text_copy(out, size, line);
+			line = end + 1;
+		}
+		have -= (size_t)(line - chunk);
+		/* A line that does not fit is no user of ours: drop it. */
+		if (have == sizeof(chunk) - 1)
+			have = 0;
+		memmove(chunk, line, have);
+	}
+}
+
+static bool user_in_passwd(uid_t uid, char *out, size_t size)
+{
+	int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	bool found;
+
+	if (fd < 0)
+		return false;
+	found = scan_passwd(fd, uid, out, size);
+	(void)close(fd);
+	return found;
+}
+
+static bool user_of_nss(uid_t uid, char *out, size_t size)
+{
+	char room[4096];
+	struct passwd pw, *found = NULL;
+
+	if (getpwuid_r(uid, &pw, room, sizeof(room), &found) != 0 || !found)
+		return false;
+	return text_copy(out, size, found->pw_name);
+}
+
+static void fill_user(char *out, size_t size)
+{
+	uid_t uid = getuid();
+
+	if (!user_in_passwd(uid, out, size) && !user_of_nss(uid, out, size))
+		(void)snprintf(out, size, "%u", (unsigned)uid);
+}
+
+static uint64_t inode_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+void self_fill(struct self *s)
+{
+	struct utsname name;
+
+	*s = (struct self){ 0 };
+	if (uname(&name) == 0)
+		(void)text_copy(s->host, sizeof(s->host), name.nodename);
+	fill_user(s->user, sizeof(s->user));
+	read_small("/proc/sys/kernel/random/boot_id", s->boot_id,
+		   sizeof(s->boot_id));
+	s->boot_id[strcspn(s->boot_id, "\n")] = '\0';
+	s->pid_ns = inode_of("/proc/self/ns/pid");
+	s->time_ns = inode_of("/proc/self/ns/time");
+	s->keeper.pid = getpid();
+	s->keeper.start = process_start(s->keeper.pid);
+	s->front = s->keeper;
+}
