@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "util/call.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <time.h>
 
 nsec call_left(const struct call *call)
@@ -26,12 +28,26 @@ enum rc call_check(const struct call *call, struct err *e)
 	return RC_OK;
 }
 
-enum rc call_wait(const struct call *call, int fd, nsec span, struct err *e)
+static bool any_ready(const struct pollfd *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (fds[i].revents != 0)
+			return true;
+	}
+	return false;
+}
+
+enum rc call_wait_any(const struct call *call, const int *fds, size_t count,
+		      nsec span, struct err *e)
 {
 	struct boot until = boot_add(boot_now(), span);
-	struct pollfd fds[2] = { { .fd = call->cancel_fd, .events = POLLIN },
-				 { .fd = fd, .events = POLLIN } };
+	struct pollfd polled[1 + CALL_FDS_MAX] = {
+		{ .fd = call->cancel_fd, .events = POLLIN },
+	};
 
+	assert(count <= CALL_FDS_MAX);
+	for (size_t i = 0; i < count; i++)
+		polled[1 + i] = (struct pollfd){ fds[i], POLLIN, 0 };
 	for (;;) {
 		enum rc rc = call_check(call, e);
 		struct timespec t;
@@ -47,12 +63,17 @@ enum rc call_wait(const struct call *call, int fd, nsec span, struct err *e)
 			left = call_left(call);
 		t.tv_sec = left / NSEC_PER_SEC;
 		t.tv_nsec = left % NSEC_PER_SEC;
-		ready = ppoll(fds, 2, &t, NULL);
+		ready = ppoll(polled, 1 + count, &t, NULL);
 		if (ready < 0 && errno != EINTR)
 			return err_sys(e, RC_FAILED, errno, "poll");
-		if (ready > 0 && fds[1].revents != 0)
+		if (ready > 0 && any_ready(polled + 1, count))
 			return RC_OK;
 	}
+}
+
+enum rc call_wait(const struct call *call, int fd, nsec span, struct err *e)
+{
+	return call_wait_any(call, &fd, 1, span, e);
 }
 
 enum rc call_pause(const struct call *call, nsec span, struct err *e)

@@ -7,6 +7,8 @@
 #ifndef UTIL_CALL_H
 #define UTIL_CALL_H
 
+#include <stddef.h>
+
 #include "util/clock.h"
 #include "util/err.h"
 
@@ -30,6 +32,11 @@ enum rc call_check(const struct call *call, struct err *e);
  * RC_ABSENT: span is over; else as call_check.
  */
 enum rc call_wait(const struct call *call, int fd, nsec span, struct err *e);
+
+/* The same for any of `count` descriptors, CALL_FDS_MAX at most. */
+enum { CALL_FDS_MAX = 4 };
+enum rc call_wait_any(const struct call *call, const int *fds, size_t count,
+		      nsec span, struct err *e);
 
 /* Sleep for span. RC_OK when it passed, else as call_check. */
 enum rc call_pause(const struct call *call, nsec span, struct err *e);

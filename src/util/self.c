@@ -132,10 +132,8 @@ static bool user_of_nss(uid_t uid, char *out, size_t size)
 	return text_copy(out, size, found->pw_name);
 }
 
-static void fill_user(char *out, size_t size)
+void user_name(uid_t uid, char *out, size_t size)
 {
-	uid_t uid = getuid();
-
 	if (!user_in_passwd(uid, out, size) && !user_of_nss(uid, out, size))
 		(void)snprintf(out, size, "%u", (unsigned)uid);
 }
@@ -154,7 +152,7 @@ void self_fill(struct self *s)
 	*s = (struct self){ 0 };
 	if (uname(&name) == 0)
 		(void)text_copy(s->host, sizeof(s->host), name.nodename);
-	fill_user(s->user, sizeof(s->user));
+	user_name(getuid(), s->user, sizeof(s->user));
 	read_small("/proc/sys/kernel/random/boot_id", s->boot_id,
 		   sizeof(s->boot_id));
 	s->boot_id[strcspn(s->boot_id, "\n")] = '\0';

@@ -5,6 +5,7 @@
 #ifndef UTIL_SELF_H
 #define UTIL_SELF_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -34,6 +35,9 @@ struct self {
  * not lie about who holds it. Cannot fail: what is unknown stays empty.
  */
 void self_fill(struct self *s);
+
+/* The name of a user as above: /etc/passwd, else NSS, else the number. */
+void user_name(uid_t uid, char *out, size_t size);
 
 /* Start time of a process, 0 if it cannot be read. Async-signal-safe. */
 uint64_t process_start(pid_t pid);
