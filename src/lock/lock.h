@@ -101,6 +101,9 @@ struct lock_remove {
 	bool dry_run;     /* judge only */
 };
 
+/* See lock_ops.loss_fd: a loss is noticed within 100 ms nevertheless. */
+#define LOCK_LOSS_AFTER (50 * NSEC_PER_MSEC)
+
 struct lock;
 typedef bool lock_seen(void *context, const struct lock_info *info);
 
@@ -142,12 +145,21 @@ struct lock_ops {
 
 	/* Optional. After acquire: a descriptor that becomes readable when the
 	 * lock may have been lost, lent until close; the caller then calls
-	 * refresh at once (which empties it). -1: none. */
+	 * refresh at once (which empties it). -1: none. Ask for it when the
+	 * command has run for LOCK_LOSS_AFTER, not before: it costs some 16 ms
+	 * to be closed again, which a short command need not pay. If the lock
+	 * went before it was asked for, it is readable from the start. */
 	int (*loss_fd)(struct lock *lock);
 	/* Optional. After acquire: the open description whose kernel lock the
 	 * front must share, so that it ends only when both are done with it;
 	 * lent until close. -1: none. */
 	int (*kernel_lock_fd)(struct lock *lock);
+
+	/* Optional. Fill in what acquire's RC_BUSY left empty of its holder
+	 * because it must be read and parsed: user, host, pid, command, reason,
+	 * since. Call it only when somebody will be told. RC_ABSENT: gone. */
+	enum rc (*describe)(struct lock *lock, struct lock_info *info,
+			    const struct call *call, struct err *e);
 
 	/* Changes nothing. Order: holders first, then waiting. */
 	enum rc (*list)(struct lock *lock, lock_seen *seen, void *context,

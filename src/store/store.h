@@ -110,6 +110,12 @@ struct store_ops {
 			 const struct call *call, struct err *e);
 
 	/* --- optional: NULL where a store has no such thing --- */
+	/* As list, with the tags and `directory` left zero: where a tag costs
+	 * a system call an entry and a queue of hundreds is listed at every
+	 * turn. NULL: list brings the tags for nothing. */
+	enum rc (*names)(struct store *s, const char *prefix, store_seen *seen,
+			 void *context, const struct call *call,
+			 struct err *e);
 	/* Atomically, for files and directories. RC_EXISTS when `to` is there,
 	 * whatever it is; nothing is ever replaced. */
 	enum rc (*move)(struct store *s, const char *from, const char *to,
@@ -131,8 +137,12 @@ struct store_ops {
 			 enum store_probe *found, const struct call *call,
 			 struct err *e);
 	/* A descriptor that becomes readable when NAME may have changed, gone,
-	 * or lost its kernel lock; add more names by calling again. The fd is
-	 * lent until close. unwatch forgets them all and empties it. */
+	 * or lost its kernel lock; add more names by calling again. RC_ABSENT:
+	 * NAME is not there (looked at after the watch was added, so that
+	 * nothing falls in between). The fd is lent until close. unwatch
+	 * forgets them all and empties it. Closing an inotify descriptor takes
+	 * some 16 ms unless its watches were gone for as long: nothing that
+	 * must be quick watches at all. */
 	enum rc (*watch)(struct store *s, const char *name, int *fd,
 			 struct err *e);
 	void (*unwatch)(struct store *s);
@@ -142,6 +152,11 @@ struct store {
 	const struct store_ops *ops; /* first member of every driver's struct */
 	struct store_manners manners;
 	char shown[256]; /* the place for messages, secrets masked */
+	/* How long what another host did may stay unseen from here, however
+	 * freshly an object is opened: 60 s on network file systems, which
+	 * cache attributes; 0 where nothing stands between. Where it is not 0,
+	 * `watch` does not see what others do either. */
+	nsec lag;
 };
 
 /*
