@@ -168,3 +168,138 @@ $(HELPERS): $B/%: tests/%.c $B/flags
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $<
 
 -include $(wildcard $B/*/*.d $B/*/*/*.d)
+
+# What is missing is installed first, so the rest is a make of its own.
+MAKE_AGAIN = +$(Q)$(MAKE) --no-print-directory
+
+.PHONY: check demo bench test
+check:
+	@contrib/deps check
+	@tests/run $(PARTS) $(T)
+ifneq ($(VARIANT),plain)
+check: PARTS := -p $(VARIANT)
+else ifneq ($(findstring clang,$(CC)),)
+check: PARTS := -p clang
+endif
+demo:
+	@contrib/deps demo
+	$(MAKE_AGAIN) all
+	@tests/demo
+bench:
+	@contrib/deps bench
+	$(MAKE_AGAIN) all helpers
+	@BUILD=$B tests/bench/run $(if $(QUICK),--quick) $(T)
+
+# Fuzz targets are clang's; FUZZ_TIME is seconds for each.
+FUZZ_TIME ?= 60
+.PHONY: fuzz fuzz-programs
+fuzzers:
+	$(MAKE_AGAIN) VARIANT=fuzz CC=$(CLANG) fuzz-programs
+fuzz-programs: $(FUZZERS)
+$(FUZZERS): $B/fuzz_%: $B/tests/fuzz/%.o $(LIB_OBJECTS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(NATIVE_LIBS) $(LDLIBS)
+fuzz: fuzzers
+	@for c in $(FUZZ_SOURCES:tests/fuzz/%.c=%); do echo "fuzzing $$c"; \
+	  mkdir -p build/corpus/$$c && \
+	  build/fuzz-$(notdir $(CLANG))/fuzz_$$c -max_total_time=$(FUZZ_TIME) \
+	    -print_final_stats=1 build/corpus/$$c tests/fuzz/corpus/$$c \
+	    2>build/corpus/$$c.log || { tail -n 40 build/corpus/$$c.log; exit 1; }; \
+	  tail -n 8 build/corpus/$$c.log | grep -E 'execs|units_added'; done
+
+# Lines that the tests reach. Processes that end by _exit write no record, so
+# front, keeper and command of with-lock show less than what is tested.
+coverage:
+	@contrib/deps check
+	@tests/run -p cov $(T) || echo 'some tests failed; the rest counts' >&2
+	@lcov -q -c -d build/cov-gcc -b . --no-external -o build/coverage.info
+	@lcov -q -r build/coverage.info '*/tests/*' -o build/coverage.info
+	@genhtml -q -o build/coverage build/coverage.info
+	@lcov --list build/coverage.info; echo build/coverage/index.html
+.PHONY: coverage
+
+# --- what a reviewer would rather not have to say ---
+
+LINTS := lint-tidy lint-cppcheck lint-format lint-headers lint-banned \
+	lint-scripts
+.PHONY: lint lint-list format stats layers $(LINTS)
+lint: $(LINTS) layers
+lint-list:
+	@printf '%s\n' $(LINTS)
+layers:
+	@tests/layers.sh
+
+FORMAT := clang-format --style=file:contrib/clang-format
+lint-format:
+	@$(FORMAT) --dry-run --Werror $(C_FILES)
+format:
+	$(FORMAT) -i $(C_FILES)
+
+# Not those that would have every memcpy replaced by what glibc lacks, or
+# every second pair of parameters wrapped in a struct.
+TIDY := bugprone-*,clang-analyzer-*,concurrency-mt-unsafe,$\
+	-bugprone-easily-swappable-parameters,$\
+	-bugprone-implicit-widening-of-multiplication-result,$\
+	-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
+# One file a run: given several, clang-tidy 14 takes every va_list after the
+# first file for uninitialised.
+lint-tidy: compile_commands.json
+	@printf '%s\n' $(SOURCES) | xargs -P2 -n1 clang-tidy --quiet -p . \
+	  --warnings-as-errors='*' --checks='-*,$(TIDY)' 2>/dev/null
+lint-cppcheck:
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability \
+	  --inline-suppr --error-exitcode=1 --suppress=missingIncludeSystem \
+	  -Isrc -D_GNU_SOURCE src
+
+# Each header stands alone, with both compilers.
+lint-headers:
+	@for h in $(filter src/%,$(HEADERS)); do for c in gcc $(CLANG); do \
+	  $$c -fsyntax-only -x c -std=c17 $(WARNINGS) $(CPPFLAGS) \
+	  $(NATIVE_CFLAGS) $$h || exit 1; done; done
+
+# What has a safer form, and what is not finished or of one machine only.
+lint-banned:
+	@! grep -nE '\b(system|popen|strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|atoll|alloca|setjmp|ctime|asctime|gmtime|localtime|readdir_r|tmpnam|mktemp|usleep)\(' \
+	  $(filter src/%,$(C_FILES))
+	@! grep -nIirwE 'TODO|FIXME|XXX|stub|not implemented|unimplemented' \
+	  $(wildcard src man contrib README)
+	@! grep -nIrE '/roo[t]/|/wor[k]/' $$(git ls-files)
+	@! grep -LF 'SPDX-License-Identifier: BSD-2-Clause' $(C_FILES) Makefile | grep .
+lint-scripts:
+	@shellcheck -x -e SC2317 -P tests/lib -P tests $(SCRIPTS)
+
+stats:
+	@tests/stats $(SOURCES) $(filter src/%,$(HEADERS))
+
+compile_commands.json: Makefile $(SOURCES)
+	@{ sep='['; for f in $(SOURCES) $(CHECK_SOURCES) $(SUPPORT_SOURCES); do \
+	  printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" \
+	  '$(CURDIR)' $$f "$$(printf '%s ' $(CC) $(call quoted,$(CPPFLAGS)) \
+	  $(call quoted,$(filter-out -Werror,$(CFLAGS))) -Itests \
+	  $(NATIVE_CFLAGS) -c $$f | sed 's/["\\]/\\&/g')"; \
+	  sep=,; done; echo; echo ']'; } >$@
+
+# --- install ---
+
+MANUALS := $(wildcard man/*.[1-8])
+EXAMPLES := $(wildcard contrib/systemd/* contrib/cron/*)
+# from:to, each with its mode
+INSTALLED := \
+	755:build/repolock:$(bindir)/repolock \
+	755:build/repolock-native:$(libexecdir)/repolock-native \
+	$(foreach m,$(MANUALS),644:$m:$(mandir)/man$(subst .,,$(suffix $m))/$(notdir $m)) \
+	$(foreach f,COPYING $(wildcard README),644:$f:$(docdir)/$(notdir $f)) \
+	$(foreach f,$(EXAMPLES),644:$f:$(docdir)/examples/$(f:contrib/%=%)) \
+	$(patsubst %,644:%:$(bashcompdir)/repolock,$(wildcard contrib/completion/repolock.bash)) \
+	$(patsubst %,644:%:$(zshcompdir)/_repolock,$(wildcard contrib/completion/_repolock)) \
+	$(patsubst %,644:%:$(fishcompdir)/repolock.fish,$(wildcard contrib/completion/repolock.fish))
+.PHONY: install uninstall
+install: all
+	@set -e; for line in $(INSTALLED); do \
+	  mode=$${line%%:*}; line=$${line#*:}; \
+	  $(INSTALL) -D -m $$mode "$${line%%:*}" "$(DESTDIR)$${line#*:}"; done
+uninstall:
+	@for line in $(INSTALLED); do rm -f "$(DESTDIR)$${line##*:}"; done
+	@rmdir "$(DESTDIR)$(docdir)/examples/systemd" \
+	  "$(DESTDIR)$(docdir)/examples/cron" "$(DESTDIR)$(docdir)/examples" \
+	  "$(DESTDIR)$(docdir)" "$(DESTDIR)$(libexecdir)" 2>/dev/null || :

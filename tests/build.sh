@@ -1,0 +1,176 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The Makefile, tried on a program of two files, so that it takes moments; and
+# what the real programs are linked with and installed as.
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+top=$PWD
+programs=${BUILD:-$top/build/plain-gcc}
+count=0
+failed=0
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+unset MAKEFLAGS MAKELEVEL MFLAGS
+
+# NAME COMMAND...: a test; what COMMAND prints explains a failure.
+t()
+{
+	local name=$1 said
+	shift
+	count=$((count + 1))
+	if said=$("$@" 2>&1); then
+		echo "ok $count - $name"
+	else
+		echo "not ok $count - $name"
+		tail -n 20 <<<"$said" | sed 's/^/# /'
+		failed=1
+	fi
+}
+
+# --- a tree of two files ---
+
+fresh()
+{
+	rm -rf "$tmp/tree"
+	mkdir -p "$tmp/tree/src/util" "$tmp/tree/contrib"
+	cp Makefile "$tmp/tree/"
+	echo 1.2.3 >"$tmp/tree/VERSION"
+	cat >"$tmp/tree/src/main.c" <<-'C'
+		#include <stdio.h>
+		#include "util/word.h"
+		int main(void)
+		{
+			return printf("%s %s %s\n", REPOLOCK_VERSION,
+				      REPOLOCK_LIBEXECDIR, word()) < 0;
+		}
+	C
+	echo 'const char *word(void);' >"$tmp/tree/src/util/word.h"
+	cat >"$tmp/tree/src/util/word.c" <<-'C'
+		#include "util/word.h"
+		const char *word(void)
+		{
+		#ifdef __clang__
+			return "clang";
+		#else
+			return "gcc";
+		#endif
+		}
+	C
+}
+
+m() { make -C "$tmp/tree" --no-print-directory "$@"; }
+says() { [ "$("$tmp/tree/build/repolock")" = "$1" ] || { "$tmp/tree/build/repolock"; return 1; }; }
+default=/usr/local/lib/repolock
+
+builds_in_parallel() { fresh && m -j4 && says "1.2.3 $default gcc"; }
+nothing_twice()
+{
+	m && ! m | grep -E '^ +(CC|LD)'
+}
+back_to_gcc()
+{
+	m CC=clang && says "1.2.3 $default clang" &&
+		m && says "1.2.3 $default gcc"
+}
+asan_apart()
+{
+	m VARIANT=asan && says "1.2.3 $default gcc" &&
+		nm "$tmp/tree/build/asan-gcc/repolock" | grep -q __asan &&
+		! nm "$tmp/tree/build/repolock" | grep -q __asan
+}
+prefix_known() { m prefix=/opt && says '1.2.3 /opt/lib/repolock gcc'; }
+version_known()
+{
+	echo 1.2.4 >"$tmp/tree/VERSION"
+	m && says "1.2.4 $default gcc"
+}
+header_known()
+{
+	echo '#define CHANGED 1' >>"$tmp/tree/src/util/word.h"
+	m | grep -c '^ *CC.*src/' | grep -qx 2
+}
+warning_fatal()
+{
+	fresh
+	echo 'void unused(void) { int x; }' >>"$tmp/tree/src/util/word.c"
+	! m && m WERROR=
+}
+# OUTPUT-PATTERN MAKE-ARGUMENTS...
+refuses()
+{
+	local pattern=$1 said
+	shift
+	fresh
+	if said=$(m "$@" 2>&1); then
+		echo 'make succeeded'
+		return 1
+	fi
+	grep -E "$pattern" <<<"$said" || { echo "$said"; return 1; }
+}
+
+t 'builds, also in parallel' builds_in_parallel
+t 'builds nothing twice' nothing_twice
+t 'another compiler'\''s program does not stay in place' back_to_gcc
+t 'a sanitised program stays in its own folder' asan_apart
+t 'another prefix rebuilds what knows it' prefix_known
+t 'a new version rebuilds what tells it' version_known
+t 'a changed header rebuilds its users' header_known
+t 'a warning is fatal, unless a packager says otherwise' warning_fatal
+t 'a missing library is told with its Debian package' \
+	refuses 'no nosuch: install the Debian package libnosuch-dev' \
+	NATIVE_PKGS=nosuch DEBIAN_nosuch=libnosuch-dev
+t 'a missing pkg-config is told' \
+	refuses 'install the Debian package pkg-config' PKG_CONFIG=/nonexistent
+t 'a missing compiler is told' \
+	refuses 'no compiler .*install the Debian package' CC=/nonexistent
+t 'an unknown variant is told' refuses 'there are plain, asan' VARIANT=asam
+
+# --- the real ones ---
+
+# Exactly these; readelf, since ldd would also name what those need.
+linked_with()
+{
+	local program=$1
+	shift
+	diff <(readelf -d "$programs/$program" |
+		sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort) \
+		<(printf '%s\n' "$@" | sort)
+}
+version_told()
+{
+	"$programs/$1" --version | grep -qxF "repolock $(cat VERSION)"
+}
+
+# With the prefix that was built for, or everything would be built again.
+install_to()
+{
+	make --no-print-directory DESTDIR="$tmp/dest" "$@"
+}
+installs()
+{
+	install_to install && "$tmp/dest/usr/local/bin/repolock" --version &&
+		test -x "$tmp/dest/usr/local/lib/repolock/repolock-native" &&
+		test -f "$tmp/dest/usr/local/share/doc/repolock/COPYING" &&
+		for man in man/*.[1-8]; do
+			[ ! -e "$man" ] || test -f \
+			    "$tmp/dest/usr/local/share/man/man${man##*.}/${man##*/}" ||
+				return
+		done
+}
+uninstalls()
+{
+	local left
+	install_to uninstall
+	left=$(find "$tmp/dest" ! -type d)
+	[ -z "$left" ] || { echo "left: $left"; return 1; }
+}
+
+t 'repolock needs libc alone' linked_with repolock libc.so.6
+t 'repolock tells its version' version_told repolock
+t 'install puts everything below DESTDIR' installs
+t 'uninstall removes all that install put' uninstalls
+
+echo "1..$count"
+exit $failed
