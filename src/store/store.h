@@ -63,10 +63,14 @@ enum store_can {
 struct store_manners {
 	mode_t file_mode; /* 0: follow the directory's group and mode */
 	mode_t dir_mode;  /* 0: likewise */
-	bool durable;     /* fsync the object and its directory */
+	/* An object of the store: where its group may not read it, or it is
+	 * not there, the group's bits are taken off both modes. Looked at once,
+	 * by open. NULL: the modes are meant as they are. */
+	const char *group_of;
+	bool durable; /* fsync the object and its directory */
 	/* Temporary name for NAME: printf format with one %s for the last part
-	 * of NAME and one %s for 8 random lower-case letters or digits; NULL:
-	 * the driver's own way, which may leave no name at all. */
+	 * of NAME and one %s for 9 random decimal digits; NULL: the driver's
+	 * own way, which may leave no name at all. */
 	const char *temporary;
 };
 
