@@ -71,8 +71,9 @@ typedef void tree_told_fn(void *context, const struct tree_process *process,
 struct tree_count {
 	unsigned live;   /* all that still run, are stopped or hang */
 	unsigned denied; /* of these: may not be signalled */
-	unsigned hidden; /* of these: at least one child is there that /proc
-	                    does not show (hidepid); cannot be dealt with */
+	unsigned hidden; /* of these: at least one is there that /proc did
+	                    not show: hidepid, or it forks away too fast.
+	                    Not noticed while there are aparts */
 };
 
 /*
@@ -120,8 +121,8 @@ enum rc tree_signal(const struct tree *t, int sig, tree_told_fn *told,
  * is added to *stopped; what was stopped before is not. RC_OK: all that may
  * be signalled stand still.
  */
-enum rc tree_stop(const struct tree *t, nsec patience,
-		  struct tree_set *stopped, struct tree_count *count);
+enum rc tree_stop(const struct tree *t, nsec patience, struct tree_set *stopped,
+		  struct tree_count *count);
 
 /* SIGCONT to what we stopped, last one first; *stopped is empty then. */
 enum rc tree_continue(const struct tree *t, struct tree_set *stopped);
@@ -130,7 +131,7 @@ enum rc tree_continue(const struct tree *t, struct tree_set *stopped);
  * SIGKILL to all, again and again until none is left, reaping what was
  * adopted. Ends early when only processes are left that may not be signalled.
  * After patience what does not die is told as TREE_STUCK. RC_OK with
- * count->live == 0: none is left, which was seen twice or proved by
+ * count->live == 0: none is left; two looks in a row found nobody, or
  * tree_is_bare. count->live > 0: call again later.
  */
 enum rc tree_kill(const struct tree *t, nsec patience, tree_told_fn *told,

@@ -1,0 +1,876 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "supervise/tree.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	NUMBER_ROOM = 24,    /* digits of any 64-bit number, and more */
+	STAT_ROOM = 1024,    /* /proc/PID/stat is below 400 bytes */
+	DIRENTS_ROOM = 8192, /* about 250 processes a call */
+	KNOWN_OUTSIDE = 256, /* slots for pids that are not below us */
+	CHAIN_TRIES = 3      /* a parent that dies under our eyes */
+};
+
+/* How long to wait for a death or a stop before looking again. */
+static const nsec LOOK_AGAIN = 2 * NSEC_PER_MSEC;
+
+/* One reading of /proc from its beginning to its end. */
+struct look {
+	const struct tree *tree;
+	int proc;
+	/* A process that is not below us never comes to be; what a reused
+	 * pid hides from this look is found by the next one. */
+	pid_t outside[KNOWN_OUTSIDE];
+};
+
+/* Anything but RC_OK ends the walk; RC_CANCELLED: it has seen enough. */
+typedef enum rc visit_fn(struct look *look, void *context,
+			 const struct tree_process *p);
+
+/* --- reading /proc --------------------------------------------------- */
+
+static char *put_pid(char *out, pid_t pid)
+{
+	char digits[NUMBER_ROOM];
+	size_t len = 0;
+
+	do {
+		digits[len++] = (char)('0' + pid % 10);
+		pid /= 10;
+	} while (pid > 0);
+	while (len > 0)
+		*out++ = digits[--len];
+	*out = '\0';
+	return out;
+}
+
+/* 0: is no pid. */
+static pid_t get_pid(const char *text)
+{
+	pid_t pid = 0;
+
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9' || pid > INT32_MAX / 10 - 1)
+			return 0;
+		pid = pid * 10 + (*text - '0');
+	}
+	return pid;
+}
+
+/* The number at *at, which is left behind the blank that ends it. */
+static uint64_t next_number(const char **at)
+{
+	uint64_t n = 0;
+
+	if (**at == '-')
+		(*at)++;
+	for (; **at >= '0' && **at <= '9'; (*at)++)
+		n = n * 10 + (uint64_t)(**at - '0');
+	if (**at == ' ')
+		(*at)++;
+	return n;
+}
+
+/* The name may hold anything, blanks and ')' too: only its last ')' counts. */
+static bool parse_stat(struct tree_process *p, const char *text)
+{
+	enum { FIELD_PARENT = 4, FIELD_THREADS = 20, FIELD_START = 22 };
+	const char *open = strchr(text, '(');
+	const char *close = strrchr(text, ')');
+	uint64_t threads = 0;
+	size_t len;
+
+	if (open == NULL || close == NULL || close < open || close[1] != ' ' ||
+	    close[2] == '\0' || close[3] != ' ')
+		return false;
+	len = (size_t)(close - open - 1);
+	if (len >= sizeof p->name)
+		len = sizeof p->name - 1;
+	memcpy(p->name, open + 1, len);
+	p->name[len] = '\0';
+	p->state = close[2];
+	text = close + 4;
+	for (int field = FIELD_PARENT; field <= FIELD_START; field++) {
+		uint64_t n = next_number(&text);
+
+		if (field == FIELD_PARENT)
+			p->parent = (pid_t)n;
+		else if (field == FIELD_THREADS)
+			threads = n;
+		else if (field == FIELD_START)
+			p->id.start = n;
+	}
+	/* A first thread that has ended shows as Z while others run on. */
+	p->live = (p->state != 'Z' && p->state != 'X') || threads > 1;
+	return true;
+}
+
+static enum rc rc_of_open(int sys)
+{
+	if (sys == EMFILE || sys == ENFILE || sys == ENOMEM)
+		return RC_RETRY;
+	return RC_ABSENT;
+}
+
+/* RC_ABSENT: it is gone, or hidden from us. */
+static enum rc read_process(int proc, pid_t pid, struct tree_process *p)
+{
+	char path[NUMBER_ROOM + sizeof "/stat"];
+	char text[STAT_ROOM];
+	ssize_t len;
+	int fd;
+
+	memcpy(put_pid(path, pid), "/stat", sizeof "/stat");
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return rc_of_open(errno);
+	do
+		len = read(fd, text, sizeof text - 1);
+	while (len < 0 && errno == EINTR);
+	close(fd);
+	if (len <= 0)
+		return RC_ABSENT;
+	text[len] = '\0';
+	p->id.pid = pid;
+	return parse_stat(p, text) ? RC_OK : RC_ABSENT;
+}
+
+/* A /proc of another pid namespace would name other processes than we mean. */
+static bool proc_is_ours(int proc)
+{
+	char self[NUMBER_ROOM];
+	ssize_t len = readlinkat(proc, "self", self, sizeof self - 1);
+
+	if (len <= 0)
+		return false;
+	self[len] = '\0';
+	return get_pid(self) == getpid();
+}
+
+static enum rc open_proc(int *proc)
+{
+	int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return rc_of_open(errno) == RC_RETRY ? RC_RETRY : RC_UNSUPPORTED;
+	if (!proc_is_ours(fd)) {
+		close(fd);
+		return RC_UNSUPPORTED;
+	}
+	*proc = fd;
+	return RC_OK;
+}
+
+enum rc tree_usable(void)
+{
+	int proc;
+	enum rc rc = open_proc(&proc);
+
+	if (rc == RC_OK)
+		close(proc);
+	return rc;
+}
+
+/* --- who is below us -------------------------------------------------- */
+
+enum kin { KIN_BELOW, KIN_OUTSIDE, KIN_UNSURE, KIN_NO_DESCRIPTOR };
+
+static bool is_apart(const struct tree *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->aparts; i++)
+		if (t->apart[i] == pid)
+			return true;
+	return false;
+}
+
+/* One walk up from p. A parent younger than its child is a reused pid. */
+static enum kin walk_up(const struct look *look, const struct tree_process *p)
+{
+	struct tree_process at = *p;
+
+	for (;;) {
+		struct tree_process up;
+		enum rc rc;
+
+		if (at.id.pid == look->tree->root ||
+		    is_apart(look->tree, at.id.pid))
+			return KIN_OUTSIDE;
+		if (at.parent == look->tree->root)
+			return KIN_BELOW;
+		if (at.parent <= 1 ||
+		    look->outside[at.parent % KNOWN_OUTSIDE] == at.parent)
+			return KIN_OUTSIDE;
+		rc = read_process(look->proc, at.parent, &up);
+		if (rc == RC_RETRY)
+			return KIN_NO_DESCRIPTOR;
+		if (rc != RC_OK || up.id.start > at.id.start)
+			return KIN_UNSURE;
+		at = up;
+	}
+}
+
+/*
+ * Walk up until an answer is had. A parent that ends in between has given its
+ * children to somebody else, so *p is read again, too.
+ */
+static enum kin kin_of(struct look *look, struct tree_process *p)
+{
+	enum kin kin = walk_up(look, p);
+
+	for (int i = 1; kin == KIN_UNSURE && i < CHAIN_TRIES; i++) {
+		uint64_t start = p->id.start;
+		enum rc rc = read_process(look->proc, p->id.pid, p);
+
+		if (rc == RC_RETRY)
+			return KIN_NO_DESCRIPTOR;
+		if (rc != RC_OK || p->id.start != start)
+			return KIN_UNSURE;
+		kin = walk_up(look, p);
+	}
+	if (kin == KIN_OUTSIDE)
+		look->outside[p->id.pid % KNOWN_OUTSIDE] = p->id.pid;
+	return kin;
+}
+
+static enum rc visit_pid(struct look *look, pid_t pid, visit_fn *visit,
+			 void *context)
+{
+	struct tree_process p;
+	enum rc rc = read_process(look->proc, pid, &p);
+
+	if (rc == RC_RETRY)
+		return rc;
+	if (rc != RC_OK)
+		return RC_OK; /* gone since the directory was read */
+	switch (kin_of(look, &p)) {
+	case KIN_BELOW:
+		return visit(look, context, &p);
+	case KIN_NO_DESCRIPTOR:
+		return RC_RETRY;
+	case KIN_OUTSIDE:
+	case KIN_UNSURE:
+		break;
+	}
+	return RC_OK;
+}
+
+/* readdir would need malloc; the kernel gives pids in rising order. */
+static enum rc visit_all(struct look *look, visit_fn *visit, void *context)
+{
+	_Alignas(struct dirent64) char entries[DIRENTS_ROOM];
+
+	for (;;) {
+		long len = syscall(SYS_getdents64, look->proc, entries,
+				   sizeof entries);
+
+		if (len == 0)
+			return RC_OK;
+		if (len < 0)
+			return RC_UNSUPPORTED;
+		for (long at = 0; at < len;) {
+			const struct dirent64 *d = (const void *)(entries + at);
+			pid_t pid = get_pid(d->d_name);
+			enum rc rc = RC_OK;
+
+			if (pid > 0)
+				rc = visit_pid(look, pid, visit, context);
+			if (rc != RC_OK)
+				return rc;
+			at += d->d_reclen;
+		}
+	}
+}
+
+/* One look at everything below us. */
+static enum rc look_once(const struct tree *t, visit_fn *visit, void *context)
+{
+	struct look look = { .tree = t };
+	enum rc rc = open_proc(&look.proc);
+
+	assert(t->root == getpid());
+	if (rc != RC_OK)
+		return rc;
+	rc = visit_all(&look, visit, context);
+	close(look.proc);
+	return rc;
+}
+
+/* --- sets ------------------------------------------------------------- */
+
+static struct process *set_items(struct tree_set *set)
+{
+	return set->more != NULL ? set->more : set->few;
+}
+
+/* By age, so that parents come before their children. */
+static int process_order(struct process a, struct process b)
+{
+	if (a.start != b.start)
+		return a.start < b.start ? -1 : 1;
+	return (a.pid > b.pid) - (a.pid < b.pid);
+}
+
+/* Where id is, or where it belongs. */
+static size_t set_place(struct tree_set *set, struct process id)
+{
+	const struct process *items = set_items(set);
+	size_t low = 0;
+	size_t high = set->len;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (process_order(items[middle], id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool set_holds(struct tree_set *set, struct process id)
+{
+	size_t at = set_place(set, id);
+
+	return at < set->len && process_order(set_items(set)[at], id) == 0;
+}
+
+static bool set_grow(struct tree_set *set)
+{
+	size_t room = set->more != NULL ? set->room * 2 : 512;
+	void *more = mmap(NULL, room * sizeof *set->more, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (more == MAP_FAILED)
+		return false;
+	memcpy(more, set_items(set), set->len * sizeof *set->more);
+	if (set->more != NULL)
+		munmap(set->more, set->room * sizeof *set->more);
+	set->more = more;
+	set->room = room;
+	return true;
+}
+
+/* RC_OK: added. RC_EXISTS: was there. RC_RETRY: no memory. */
+static enum rc set_add(struct tree_set *set, struct process id)
+{
+	size_t room = set->more != NULL ? set->room : TREE_FEW;
+	size_t at = set_place(set, id);
+	struct process *items;
+
+	if (set_holds(set, id))
+		return RC_EXISTS;
+	if (set->len == room && !set_grow(set))
+		return RC_RETRY;
+	items = set_items(set);
+	memmove(items + at + 1, items + at, (set->len - at) * sizeof *items);
+	items[at] = id;
+	set->len++;
+	return RC_OK;
+}
+
+void tree_set_release(struct tree_set *set)
+{
+	if (set->more != NULL)
+		munmap(set->more, set->room * sizeof *set->more);
+	set->more = NULL;
+	set->room = 0;
+	set->len = 0;
+}
+
+/* --- signalling one --------------------------------------------------- */
+
+/* Behind the opening: still the same process, alive and below us? */
+static bool still_ours(struct look *look, struct process id)
+{
+	struct tree_process now;
+
+	return read_process(look->proc, id.pid, &now) == RC_OK &&
+	       now.id.start == id.start && now.live &&
+	       kin_of(look, &now) == KIN_BELOW;
+}
+
+static int pidfd_open_raw(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static int pidfd_signal(int fd, int sig)
+{
+	return (int)syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0);
+}
+
+/*
+ * RC_OK: sent. RC_ABSENT: no longer there. RC_DENIED: may not be signalled.
+ * On RC_OK *fd, if wanted, is a pidfd to close, or -1 where there are none.
+ */
+static enum rc send_one(struct look *look, struct process id, int sig, int *fd)
+{
+	int pidfd = pidfd_open_raw(id.pid);
+	enum rc rc = RC_OK;
+	int sent;
+
+	if (pidfd < 0 && errno == ESRCH)
+		return RC_ABSENT;
+	if (!still_ours(look, id)) {
+		rc = RC_ABSENT;
+		goto out;
+	}
+	sent = pidfd < 0 ? kill(id.pid, sig) : pidfd_signal(pidfd, sig);
+	if (sent < 0)
+		rc = errno == EPERM ? RC_DENIED : RC_ABSENT;
+	else if (fd != NULL) {
+		*fd = pidfd;
+		return RC_OK;
+	}
+out:
+	if (pidfd >= 0)
+		close(pidfd);
+	return rc;
+}
+
+static void tell(tree_told_fn *told, void *context,
+		 const struct tree_process *p, enum tree_fate fate)
+{
+	if (told != NULL)
+		told(context, p, fate);
+}
+
+/* --- zombies ---------------------------------------------------------- */
+
+/* The first zombie child, left as it is. 0: none; -1: no child at all. */
+static pid_t first_zombie(void)
+{
+	siginfo_t info = { 0 };
+
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL))
+		if (errno != EINTR)
+			return -1;
+	return info.si_pid;
+}
+
+bool tree_is_bare(void)
+{
+	return first_zombie() < 0;
+}
+
+static bool is_ours_to_reap(const struct tree *t, pid_t pid)
+{
+	return pid != t->kept && !is_apart(t, pid);
+}
+
+static void reap_one(pid_t pid, unsigned *reaped)
+{
+	siginfo_t info = { 0 };
+
+	while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | __WALL) < 0)
+		if (errno != EINTR)
+			return;
+	*reaped += info.si_pid == pid;
+}
+
+static enum rc visit_reap(struct look *look, void *context,
+			  const struct tree_process *p)
+{
+	if (!p->live && p->parent == look->tree->root &&
+	    is_ours_to_reap(look->tree, p->id.pid))
+		reap_one(p->id.pid, context);
+	return RC_OK;
+}
+
+/* As tree_reap; *reaped is raised by their number. */
+static bool reap_all(const struct tree *t, unsigned *reaped)
+{
+	pid_t pid;
+
+	while ((pid = first_zombie()) > 0) {
+		if (!is_ours_to_reap(t, pid)) {
+			/* It hides the others from waitid. */
+			(void)look_once(t, visit_reap, reaped);
+			return false;
+		}
+		reap_one(pid, reaped);
+	}
+	return pid < 0;
+}
+
+bool tree_reap(const struct tree *t)
+{
+	unsigned reaped = 0;
+
+	return reap_all(t, &reaped);
+}
+
+/* --- walking ---------------------------------------------------------- */
+
+struct each_context {
+	tree_each_fn *each;
+	void *context;
+};
+
+static enum rc visit_each(struct look *look, void *context,
+			  const struct tree_process *p)
+{
+	struct each_context *c = context;
+
+	(void)look;
+	return c->each(c->context, p) ? RC_OK : RC_CANCELLED;
+}
+
+enum rc tree_each(const struct tree *t, tree_each_fn *each, void *context)
+{
+	struct each_context c = { each, context };
+	enum rc rc = look_once(t, visit_each, &c);
+
+	return rc == RC_CANCELLED ? RC_OK : rc;
+}
+
+static enum rc visit_count(struct look *look, void *context,
+			   const struct tree_process *p)
+{
+	struct tree_count *count = context;
+
+	(void)look;
+	count->live += p->live;
+	return RC_OK;
+}
+
+/*
+ * A look that finds nobody proves nothing by itself: who forks and exits
+ * without end, or was handed up just now, can slip through. It does not do so
+ * without leaving zombies; so two looks in a row must find neither.
+ */
+enum { EMPTY_LOOKS = 2 };
+
+/*
+ * /proc shows nobody: is that so? A child that is no zombie must have been
+ * seen, unless it is apart, which waitid cannot tell from the others.
+ */
+static void count_hidden(const struct tree *t, struct tree_count *count)
+{
+	if (count->live == 0 && t->aparts == 0 && first_zombie() == 0) {
+		count->live = 1;
+		count->hidden = 1;
+	}
+}
+
+enum rc tree_count(const struct tree *t, struct tree_count *count)
+{
+	enum { LOOKS = 8 };
+
+	*count = (struct tree_count){ 0 };
+	for (int looks = 0, empty = 0; empty < EMPTY_LOOKS; looks++) {
+		unsigned reaped = 0;
+		enum rc rc;
+
+		if (reap_all(t, &reaped))
+			return RC_OK;
+		rc = look_once(t, visit_count, count);
+		if (rc != RC_OK || count->live > 0)
+			return rc;
+		empty = reaped == 0 ? empty + 1 : 0;
+		if (looks == LOOKS) {
+			/* Too fast for us, but alive. */
+			count->live = 1;
+			count->hidden = 1;
+			return RC_OK;
+		}
+	}
+	count_hidden(t, count);
+	return RC_OK;
+}
+
+/* --- a signal to all -------------------------------------------------- */
+
+static enum rc visit_gather(struct look *look, void *context,
+			    const struct tree_process *p)
+{
+	enum rc rc;
+
+	(void)look;
+	if (!p->live)
+		return RC_OK;
+	rc = set_add(context, p->id);
+	return rc == RC_EXISTS ? RC_OK : rc;
+}
+
+/* Looks until one finds nobody new; a fork bomb is cut off. */
+static enum rc gather(const struct tree *t, struct tree_set *set)
+{
+	enum { LOOKS = 4 };
+	size_t before;
+	int looks = 0;
+
+	do {
+		enum rc rc;
+
+		before = set->len;
+		rc = look_once(t, visit_gather, set);
+		if (rc != RC_OK)
+			return rc;
+	} while (set->len > before && ++looks < LOOKS);
+	return RC_OK;
+}
+
+static void signal_one(struct look *look, struct process id, int sig,
+		       tree_told_fn *told, void *context,
+		       struct tree_count *count)
+{
+	struct tree_process p;
+
+	if (read_process(look->proc, id.pid, &p) != RC_OK)
+		return;
+	switch (send_one(look, id, sig, NULL)) {
+	case RC_OK:
+		count->live++;
+		tell(told, context, &p, TREE_SIGNALLED);
+		break;
+	case RC_DENIED:
+		count->live++;
+		count->denied++;
+		tell(told, context, &p, TREE_DENIED);
+		break;
+	default:
+		break;
+	}
+}
+
+enum rc tree_signal(const struct tree *t, int sig, tree_told_fn *told,
+		    void *context, struct tree_count *count)
+{
+	struct look look = { .tree = t };
+	struct tree_set all = { .len = 0 };
+	enum rc rc;
+
+	*count = (struct tree_count){ 0 };
+	if (tree_is_bare())
+		return RC_OK;
+	rc = gather(t, &all);
+	if (rc != RC_OK)
+		goto out;
+	rc = open_proc(&look.proc);
+	if (rc != RC_OK)
+		goto out;
+	for (size_t i = 0; i < all.len; i++)
+		signal_one(&look, set_items(&all)[i], sig, told, context, count);
+	close(look.proc);
+	count_hidden(t, count);
+out:
+	tree_set_release(&all);
+	return rc;
+}
+
+/* --- stop and continue ------------------------------------------------ */
+
+struct stop_context {
+	struct tree_set *stopped;
+	struct tree_count *count;
+	unsigned moving; /* do not stand still yet */
+};
+
+static enum rc visit_stop(struct look *look, void *context,
+			  const struct tree_process *p)
+{
+	struct stop_context *c = context;
+	bool known;
+	enum rc rc;
+
+	if (!p->live)
+		return RC_OK;
+	c->count->live++;
+	known = set_holds(c->stopped, p->id);
+	/* Stopped, and not by us: the user's. A traced one ('t') may be let
+	 * run by its tracer at any time, so it gets a stop of its own. */
+	if (p->state == 'T' || (p->state == 't' && known))
+		return RC_OK;
+	/* Remembered first: what is stopped must be continued some time. */
+	rc = set_add(c->stopped, p->id);
+	if (rc == RC_RETRY)
+		return rc;
+	rc = send_one(look, p->id, SIGSTOP, NULL);
+	if (rc == RC_DENIED)
+		c->count->denied++;
+	else
+		c->moving++;
+	return RC_OK;
+}
+
+static void pause_for(nsec span)
+{
+	(void)poll(NULL, 0, (int)(span / NSEC_PER_MSEC));
+}
+
+enum rc tree_stop(const struct tree *t, nsec patience, struct tree_set *stopped,
+		  struct tree_count *count)
+{
+	struct boot end = boot_add(boot_now(), patience);
+	struct stop_context c = { .stopped = stopped, .count = count };
+
+	for (;;) {
+		enum rc rc;
+
+		*count = (struct tree_count){ 0 };
+		c.moving = 0;
+		rc = look_once(t, visit_stop, &c);
+		if (rc != RC_OK)
+			return rc;
+		if (c.moving == 0) {
+			count_hidden(t, count);
+			return RC_OK;
+		}
+		if (boot_reached(boot_now(), end))
+			return RC_RETRY;
+		pause_for(LOOK_AGAIN);
+	}
+}
+
+enum rc tree_continue(const struct tree *t, struct tree_set *stopped)
+{
+	struct look look = { .tree = t };
+	enum rc rc = open_proc(&look.proc);
+
+	if (rc != RC_OK)
+		return rc;
+	/* Children first: a shell among them shall not see its job stopped. */
+	for (size_t i = stopped->len; i > 0; i--)
+		(void)send_one(&look, set_items(stopped)[i - 1], SIGCONT, NULL);
+	close(look.proc);
+	tree_set_release(stopped);
+	return RC_OK;
+}
+
+/* --- kill ------------------------------------------------------------- */
+
+struct kill_context {
+	tree_told_fn *told;
+	void *context;
+	struct tree_count *count;
+	struct tree_set seen; /* who was told of */
+	unsigned reaped;      /* in the last look, and just before it */
+	unsigned empty_looks; /* in a row */
+	int dying;            /* pidfd of one that was sent SIGKILL, or -1 */
+	bool give_up;         /* the last look: tell who is still there */
+};
+
+/* False: it was told of before. */
+static bool tell_once(struct kill_context *c, const struct tree_process *p,
+		      enum tree_fate fate)
+{
+	if (set_add(&c->seen, p->id) != RC_OK)
+		return false;
+	tell(c->told, c->context, p, fate);
+	return true;
+}
+
+static enum rc visit_kill(struct look *look, void *context,
+			  const struct tree_process *p)
+{
+	struct kill_context *c = context;
+	int fd = -1;
+
+	if (!p->live)
+		return visit_reap(look, &c->reaped, p);
+	switch (send_one(look, p->id, SIGKILL, &fd)) {
+	case RC_OK:
+		c->count->live++;
+		if (!tell_once(c, p, TREE_SIGNALLED) && c->give_up)
+			tell(c->told, c->context, p, TREE_STUCK);
+		if (c->dying >= 0)
+			close(c->dying);
+		c->dying = fd;
+		break;
+	case RC_DENIED:
+		c->count->live++;
+		c->count->denied++;
+		(void)tell_once(c, p, TREE_DENIED);
+		break;
+	default:
+		break;
+	}
+	return RC_OK;
+}
+
+/* Until the last one that was killed is dead, or a moment has passed. */
+static void await_death(struct kill_context *c)
+{
+	struct pollfd death = { .fd = c->dying, .events = POLLIN };
+
+	(void)poll(&death, 1, (int)(LOOK_AGAIN / NSEC_PER_MSEC));
+	if (c->dying >= 0)
+		close(c->dying);
+	c->dying = -1;
+}
+
+/* RC_OK: it has ended, one way or the other. RC_RETRY: look again. */
+static enum rc kill_once(const struct tree *t, struct kill_context *c)
+{
+	enum rc rc;
+
+	*c->count = (struct tree_count){ 0 };
+	c->reaped = 0;
+	if (reap_all(t, &c->reaped))
+		return RC_OK;
+	rc = look_once(t, visit_kill, c);
+	if (rc != RC_OK)
+		return rc == RC_RETRY ? RC_FAILED : rc;
+	if (c->reaped == 0 && c->count->live == c->count->denied)
+		c->empty_looks++;
+	else
+		c->empty_looks = 0;
+	return c->empty_looks == EMPTY_LOOKS ? RC_OK : RC_RETRY;
+}
+
+enum rc tree_kill(const struct tree *t, nsec patience, tree_told_fn *told,
+		  void *context, struct tree_count *count)
+{
+	struct boot end = boot_add(boot_now(), patience);
+	struct kill_context c = {
+		.told = told, .context = context, .count = count, .dying = -1
+	};
+	enum rc rc;
+
+	while ((rc = kill_once(t, &c)) == RC_RETRY) {
+		if (c.give_up)
+			break;
+		c.give_up = boot_reached(boot_now(), end);
+		if (count->live > count->denied)
+			await_death(&c);
+	}
+	if (c.dying >= 0)
+		close(c.dying);
+	if (rc == RC_OK || rc == RC_RETRY)
+		count_hidden(t, count);
+	tree_set_release(&c.seen);
+	if (rc == RC_FAILED)
+		return RC_RETRY;
+	return rc == RC_RETRY ? RC_OK : rc;
+}
+
+/* --- above us --------------------------------------------------------- */
+
+bool process_is_ancestor(pid_t pid)
+{
+	struct tree_process p = { .parent = getppid() };
+	bool found = false;
+	int proc;
+
+	if (open_proc(&proc) != RC_OK)
+		return false;
+	while (p.parent > 0 && !found) {
+		found = p.parent == pid;
+		if (read_process(proc, p.parent, &p) != RC_OK)
+			break;
+	}
+	close(proc);
+	return found;
+}
