@@ -67,7 +67,7 @@ DEBIAN_check := check
 NATIVE_SOURCES := $(wildcard src/lock/restic*.c src/lock/borg*.c \
 	src/util/hash.c src/net/*.c)
 SOURCES := $(wildcard src/*.c src/*/*.c)
-HEADERS := $(wildcard src/*/*.h tests/*.h)
+HEADERS := $(wildcard src/*/*.h tests/*.h tests/*/*.h)
 CHECK_SOURCES := $(wildcard tests/check_*.c)
 SUPPORT_SOURCES := $(filter-out $(CHECK_SOURCES),$(wildcard tests/*.c))
 HELPER_SOURCES := $(wildcard tests/lib/*.c tests/bench/*.c)
