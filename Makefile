@@ -74,9 +74,8 @@ HELPER_SOURCES := $(wildcard tests/lib/*.c tests/bench/*.c)
 FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
 C_FILES := $(SOURCES) $(HEADERS) $(CHECK_SOURCES) $(SUPPORT_SOURCES) \
 	$(HELPER_SOURCES) $(FUZZ_SOURCES)
-SCRIPTS := contrib/deps .ci/run $(wildcard contrib/cron/*) \
-	$(shell grep -lE '^\#!.*/(env )?(ba|da)?sh$$' tests/* tests/*/* \
-	2>/dev/null) $(wildcard tests/*.bats tests/lib/*.bash)
+SCRIPTS := $(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' .ci/* contrib/* \
+	contrib/*/* tests/* tests/*/*) $(wildcard tests/*.bats tests/lib/*.bash)
 
 B := build/$(VARIANT)-$(notdir $(firstword $(CC)))
 CORE_OBJECTS := $(patsubst %.c,$B/%.o,$(filter-out $(NATIVE_SOURCES),$(SOURCES)))
@@ -289,7 +288,7 @@ INSTALLED := \
 	755:build/repolock-native:$(libexecdir)/repolock-native \
 	$(foreach m,$(MANUALS),644:$m:$(mandir)/man$(subst .,,$(suffix $m))/$(notdir $m)) \
 	$(foreach f,COPYING $(wildcard README),644:$f:$(docdir)/$(notdir $f)) \
-	$(foreach f,$(EXAMPLES),644:$f:$(docdir)/examples/$(f:contrib/%=%)) \
+	$(foreach f,$(EXAMPLES),$(if $(shell test -x $f && echo x),755,644):$f:$(docdir)/examples/$(f:contrib/%=%)) \
 	$(patsubst %,644:%:$(bashcompdir)/repolock,$(wildcard contrib/completion/repolock.bash)) \
 	$(patsubst %,644:%:$(zshcompdir)/_repolock,$(wildcard contrib/completion/_repolock)) \
 	$(patsubst %,644:%:$(fishcompdir)/repolock.fish,$(wildcard contrib/completion/repolock.fish))
