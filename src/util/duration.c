@@ -70,18 +70,15 @@ static const struct unit *take_unit(const char **text)
 /* *sum += (whole + billionths) * unit. False: overflow. */
 static bool add_part(nsec *sum, int64_t whole, int64_t billionths, nsec unit)
 {
-	nsec part;
+	nsec part, fraction;
 
 	/* Divided first, as billionths * a day would overflow. */
-	if (__builtin_mul_overflow(whole, unit, &part))
-		return false;
-	part += unit >= NSEC_PER_SEC
-			? billionths * (unit / NSEC_PER_SEC)
-			: billionths / (NSEC_PER_SEC / unit);
-	if (part < 0 || part >= NSEC_FOREVER)
-		return false;
-	*sum += part;
-	return *sum < NSEC_FOREVER;
+	fraction = unit >= NSEC_PER_SEC
+			   ? billionths * (unit / NSEC_PER_SEC)
+			   : billionths / (NSEC_PER_SEC / unit);
+	return !__builtin_mul_overflow(whole, unit, &part) &&
+	       !__builtin_add_overflow(part, fraction, &part) &&
+	       !__builtin_add_overflow(*sum, part, sum) && *sum < NSEC_FOREVER;
 }
 
 enum rc duration_parse(nsec *span, const char *text, struct err *e)
