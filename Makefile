@@ -202,7 +202,7 @@ fuzz: fuzzers
 	@for c in $(FUZZ_SOURCES:tests/fuzz/%.c=%); do echo "fuzzing $$c"; \
 	  mkdir -p build/corpus/$$c && \
 	  build/fuzz-$(notdir $(CLANG))/fuzz_$$c -max_total_time=$(FUZZ_TIME) \
-	    -print_final_stats=1 build/corpus/$$c tests/fuzz/corpus/$$c \
+	    -artifact_prefix=build/corpus/$$c. -print_final_stats=1 build/corpus/$$c tests/fuzz/corpus/$$c \
 	    2>build/corpus/$$c.log || { tail -n 40 build/corpus/$$c.log; exit 1; }; \
 	  tail -n 8 build/corpus/$$c.log | grep -E 'execs|units_added'; done
 
