@@ -1,0 +1,1428 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Objects as files below a directory.
+ *
+ * The directory is opened once; everything below it is reached from there by
+ * a walk that follows no symbolic link and leaves by no "..", anew at each
+ * call: a descriptor kept from an earlier one would go on seeing a directory
+ * that was moved away, while newcomers see its successor.
+ *
+ * Modes and owners follow the base directory, whatever the umask: who may
+ * read it as its group, or write it as anybody, can take part. Root also
+ * follows its owner, so that a job in root's crontab does not shut out the
+ * user whose repository it is.
+ */
+#include "store/driver.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "util/text.h"
+
+/* Longest name that is taken; locks of all formats stay far below. */
+#define NAME_ROOM 512
+
+/* Attributes of network file systems may be cached that long. */
+#define NETWORK_LAG (60 * NSEC_PER_SEC)
+
+/* A directory that fits is read by one system call, which nothing can come
+ * between; the room grows until it does or this is reached. */
+#define LIST_ROOM_FIRST ((size_t)32 * 1024)
+#define LIST_ROOM_MAX ((size_t)4 * 1024 * 1024)
+/* Else it is read until two readings are the same. */
+#define LIST_AGAIN_MAX 32
+
+/* A directory that was removed between making and using it, so often. */
+#define GONE_MAX 8
+
+#define WATCHES_MAX 32
+#define WATCHED (IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF | IN_CLOSE_WRITE)
+
+struct dir_store {
+	struct store base; /* first: dir_of() depends on it */
+	int fd;            /* the directory itself, O_PATH */
+	dev_t dev;
+	uid_t uid;
+	gid_t gid;
+	mode_t file_mode;
+	mode_t dir_mode;
+	bool sees_locks; /* the base's file system, see sees_locks() */
+	char *list;      /* room for a listing */
+	size_t list_room;
+	int inotify; /* -1 until the first watch */
+	int watches[WATCHES_MAX];
+	size_t watch_count;
+};
+
+extern const struct store_ops store_dir;
+
+static struct dir_store *dir_of(struct store *s)
+{
+	assert(s->ops == &store_dir);
+	return (struct dir_store *)s;
+}
+
+/* --- what stands in the way --- */
+
+/* The sentence for a failed system call on `name`, with the next step. */
+static enum rc refuse(const struct dir_store *d, const char *name, int sys,
+		      struct err *e)
+{
+	const char *shown = d->base.shown;
+	const char *slash = shown[strlen(shown) - 1] == '/' ? "" : "/";
+	enum rc rc = rc_of_errno(sys);
+	const char *why = NULL;
+
+	switch (sys) {
+	case EACCES:
+	case EPERM:
+		why = "permission denied; give this user access, or run as "
+		      "another";
+		break;
+	case EROFS:
+		why = "read-only file system; a lock must be written there";
+		break;
+	case ENOSPC:
+	case EDQUOT:
+		why = "no space left; free some";
+		break;
+	case ELOOP:
+		why = "a symbolic link, which is not followed; remove it";
+		break;
+	case ENOTDIR:
+		why = "a file stands where a directory is needed; move it away";
+		break;
+	default:
+		return err_sys(e, rc, sys, "%.120s%s%.80s", shown, slash, name);
+	}
+	(void)err_set(e, rc, "%.110s%s%.80s: %s", shown, slash, name, why);
+	e->sys = sys;
+	return rc;
+}
+
+/* --- kinds of file systems --- */
+
+struct file_system {
+	unsigned long magic;
+	bool sees_locks; /* a flock is seen by every process of this host */
+};
+
+/*
+ * Where nothing stands between us and the disk. All others count as shared
+ * with other hosts: those that are, and those that nobody has looked at.
+ * Overlayfs locks its own inode, which is another one for whoever comes
+ * through the upper directory.
+ */
+static const struct file_system local[] = {
+	{ .magic = 0xef53, .sees_locks = true },     /* ext2, 3, 4 */
+	{ .magic = 0x58465342, .sees_locks = true }, /* xfs */
+	{ .magic = 0x9123683e, .sees_locks = true }, /* btrfs */
+	{ .magic = 0x2fc12fc1, .sees_locks = true }, /* zfs */
+	{ .magic = 0xf2f52010, .sees_locks = true }, /* f2fs */
+	{ .magic = 0x01021994, .sees_locks = true }, /* tmpfs */
+	{ .magic = 0x794c7630, .sees_locks = false }, /* overlayfs */
+	{ .magic = 0x858458f6, .sees_locks = false }, /* ramfs */
+	{ .magic = 0xca451a4e, .sees_locks = false }, /* bcachefs */
+	{ .magic = 0x3153464a, .sees_locks = false }, /* jfs */
+	{ .magic = 0x3434, .sees_locks = false },     /* nilfs2 */
+	{ .magic = 0x4d44, .sees_locks = false },     /* vfat */
+	{ .magic = 0x2011bab0, .sees_locks = false }, /* exfat */
+	{ .magic = 0x7366746e, .sees_locks = false }, /* ntfs3 */
+	{ .magic = 0x482b, .sees_locks = false },     /* hfsplus */
+};
+
+static const struct file_system *file_system_of(int fd)
+{
+	struct statfs st;
+
+	if (fstatfs(fd, &st) < 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
+		if (local[i].magic == (unsigned long)st.f_type)
+			return &local[i];
+	}
+	return NULL;
+}
+
+/* Is a flock on this file seen by every process of this host that tries?
+ * Something else may be mounted below the base. */
+static bool sees_locks(const struct dir_store *d, int fd, dev_t dev)
+{
+	const struct file_system *fs;
+
+	if (dev == d->dev)
+		return d->sees_locks;
+	fs = file_system_of(fd);
+	return fs && fs->sees_locks;
+}
+
+/* --- reaching things below the base --- */
+
+/* With O_DIRECTORY and O_NOFOLLOW a symbolic link is "not a directory". */
+static int tell_link(int at, const char *part, int sys)
+{
+	struct stat st;
+
+	if (sys == ENOTDIR &&
+	    fstatat(at, part, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(st.st_mode))
+		return ELOOP;
+	return sys;
+}
+
+/* One step at a time, for kernels and sandboxes without openat2. */
+static int walk(int base, const char *path, int flags)
+{
+	int at = base;
+
+	for (;;) {
+		char part[NAME_ROOM];
+		size_t len = strcspn(path, "/");
+		bool last = path[len] == '\0' || path[len + 1] == '\0';
+		int step = last ? flags : O_PATH | O_DIRECTORY;
+		int next, sys;
+
+		memcpy(part, path, len);
+		part[len] = '\0';
+		next = openat(at, part, step | O_NOFOLLOW | O_CLOEXEC);
+		sys = next < 0 ? tell_link(at, part, errno) : 0;
+		if (at != base)
+			(void)close(at);
+		errno = sys;
+		if (next < 0 || last)
+			return next;
+		at = next;
+		path += len + 1;
+	}
+}
+
+/* Below the base, through no symbolic link: that is ELOOP. */
+static int open_below(const struct dir_store *d, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (unsigned)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+	long fd;
+
+	do
+		fd = syscall(SYS_openat2, d->fd, path, &how, sizeof(how));
+	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+	/* Sandboxes that do not know a call answer EPERM. */
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		return walk(d->fd, path, flags);
+	return (int)fd;
+}
+
+/* Where an object is: the directory above it, and its name there. */
+struct place {
+	int dir;
+	bool own; /* dir is to be closed */
+	bool directory; /* the object is one itself (name ends in '/') */
+	char *leaf;
+	char path[NAME_ROOM];
+};
+
+static enum rc check_name(const char *name, struct err *e)
+{
+	const char *p = name;
+
+	if (strlen(name) >= NAME_ROOM || *name == '\0')
+		return err_set(e, RC_MALFORMED,
+			       "object name \"%.60s\" is empty or too long",
+			       name);
+	while (*p != '\0') {
+		size_t len = strcspn(p, "/");
+
+		if (len == 0 || (len == 1 && p[0] == '.') ||
+		    (len == 2 && p[0] == '.' && p[1] == '.') || len > NAME_MAX)
+			return err_set(e, RC_MALFORMED,
+				       "object name \"%.60s\" is not relative "
+				       "and plain",
+				       name);
+		p += p[len] == '/' ? len + 1 : len;
+	}
+	return RC_OK;
+}
+
+/* Split name into p->path (the directories, "" for the base) and p->leaf. */
+static enum rc split(struct place *p, const char *name, struct err *e)
+{
+	enum rc rc = check_name(name, e);
+	size_t len = strlen(name);
+	char *slash;
+
+	if (rc != RC_OK)
+		return rc;
+	*p = (struct place){ .dir = -1 };
+	memcpy(p->path, name, len + 1);
+	p->directory = name[len - 1] == '/';
+	if (p->directory)
+		p->path[len - 1] = '\0';
+	slash = strrchr(p->path, '/');
+	if (slash) {
+		*slash = '\0';
+		p->leaf = slash + 1;
+		return RC_OK;
+	}
+	/* The name is the leaf; the empty path goes behind it. */
+	p->leaf = p->path;
+	return RC_OK;
+}
+
+static bool in_base(const struct place *p)
+{
+	return p->leaf == p->path;
+}
+
+/* fsync wants a directory that is open for reading. */
+static int place_flags(const struct dir_store *d)
+{
+	return O_DIRECTORY | (d->base.manners.durable ? O_RDONLY : O_PATH);
+}
+
+/* Open the directory of a split name. False: errno says why. */
+static bool place_open(const struct dir_store *d, struct place *p)
+{
+	if (!in_base(p)) {
+		p->dir = open_below(d, p->path, place_flags(d));
+		p->own = true;
+	} else if (d->base.manners.durable) {
+		p->dir = openat(d->fd, ".",
+				O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		p->own = true;
+	} else {
+		p->dir = d->fd;
+		p->own = false;
+	}
+	return p->dir >= 0;
+}
+
+static void place_close(struct place *p)
+{
+	if (p->own && p->dir >= 0)
+		(void)close(p->dir);
+	p->dir = -1;
+}
+
+/* Split, and open what is there: RC_ABSENT if a directory is missing. */
+static enum rc place_find(const struct dir_store *d, struct place *p,
+			  const char *name, struct err *e)
+{
+	enum rc rc = split(p, name, e);
+
+	if (rc == RC_OK && !place_open(d, p))
+		rc = refuse(d, p->path, errno, e);
+	return rc;
+}
+
+static enum rc place_sync(const struct dir_store *d, const struct place *p,
+			  const char *name, struct err *e)
+{
+	if (d->base.manners.durable && fsync(p->dir) < 0)
+		return refuse(d, name, errno, e);
+	return RC_OK;
+}
+
+/* --- modes and owners --- */
+
+static void derive_modes(struct dir_store *d, mode_t base)
+{
+	mode_t dir = 0700;
+	mode_t file = 0600;
+
+	/* The group's bit first: what is made below shall be the group's. */
+	if (base & S_IRGRP) {
+		dir |= 0070 | S_ISGID;
+		file |= 0040;
+	}
+	/* Others only where they could remove it all anyway: whoever can read
+	 * a claim can hold a kernel lock on it and make it look alive. */
+	if (base & S_IWOTH) {
+		dir |= 0007 | (base & S_ISVTX);
+		file |= 0004;
+	}
+	d->dir_mode = dir;
+	d->file_mode = file;
+}
+
+static void choose_modes(struct dir_store *d, mode_t base)
+{
+	const struct store_manners *m = &d->base.manners;
+	struct stat st;
+
+	derive_modes(d, base);
+	if (m->file_mode != 0)
+		d->file_mode = m->file_mode;
+	if (m->dir_mode != 0)
+		d->dir_mode = m->dir_mode;
+	if (m->group_of &&
+	    (fstatat(d->fd, m->group_of, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	     !(st.st_mode & S_IRGRP))) {
+		d->file_mode &= (mode_t)~0070;
+		d->dir_mode &= (mode_t)~0070;
+	}
+}
+
+/* Give what was just made, still without a name that others use, the owner,
+ * group and mode it should have. Not being allowed to is no failure. */
+static bool adopt(const struct dir_store *d, int fd, const struct stat *st,
+		  mode_t mode)
+{
+	bool follow_owner = geteuid() == 0 && st->st_uid != d->uid;
+	bool follow_group = st->st_gid != d->gid;
+
+	if ((follow_owner || follow_group) &&
+	    fchown(fd, follow_owner ? d->uid : (uid_t)-1, d->gid) < 0) {
+		if (errno != EPERM && errno != EINVAL)
+			return false;
+		/* Another group than the base's gets nothing. */
+		if (follow_group)
+			mode &= (mode_t)~(S_ISGID | 0070);
+	}
+	if ((st->st_mode & 07777) == mode)
+		return true;
+	return fchmod(fd, mode) == 0 || errno == EPERM;
+}
+
+static bool is_empty(int dir)
+{
+	_Alignas(struct dirent64) char room[512];
+	long n = syscall(SYS_getdents64, dir, room, sizeof(room));
+	long at = 0;
+
+	while (at < n) {
+		const struct dirent64 *entry = (const void *)(room + at);
+
+		if (strcmp(entry->d_name, ".") != 0 &&
+		    strcmp(entry->d_name, "..") != 0)
+			return false;
+		at += entry->d_reclen;
+	}
+	return n >= 0;
+}
+
+/* Open a directory that was just made and give it its owner and mode. */
+static bool adopt_directory(const struct dir_store *d, int parent,
+			    const char *leaf)
+{
+	int fd = openat(parent, leaf,
+			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	bool done;
+	int saved;
+
+	if (fd < 0)
+		return false;
+	/* As root, do not give away what the base's owner slipped under the
+	 * name: one of root's own directories with something in it. */
+	done = fstat(fd, &st) == 0 && is_empty(fd) &&
+	       adopt(d, fd, &st, d->dir_mode);
+	saved = errno;
+	(void)close(fd);
+	errno = saved;
+	return done;
+}
+
+/*
+ * Made under another name and renamed, so that nobody finds it with the wrong
+ * mode. EEXIST: somebody was faster.
+ */
+static bool make_directory(const struct dir_store *d, int parent,
+			   const char *leaf)
+{
+	char name[3 + UUID_TEXT_SIZE] = ".t.";
+	bool done;
+	int saved;
+
+	uuid_make(name + 3);
+	if (mkdirat(parent, name, 0700) < 0)
+		return false;
+	done = adopt_directory(d, parent, name) &&
+	       renameat2(parent, name, parent, leaf, RENAME_NOREPLACE) == 0;
+	saved = errno;
+	if (!done)
+		(void)unlinkat(parent, name, AT_REMOVEDIR);
+	errno = saved;
+	if (done || (errno != EINVAL && errno != ENOSYS))
+		return done;
+	/* A plain rename would replace one that is empty still. */
+	return mkdirat(parent, leaf, d->dir_mode) == 0 &&
+	       adopt_directory(d, parent, leaf);
+}
+
+/* Open a directory, made if it is not there. -1: errno says why. */
+static int open_or_make(const struct dir_store *d, int parent,
+			const char *leaf)
+{
+	const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(parent, leaf, flags);
+
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	if (!make_directory(d, parent, leaf) && errno != EEXIST)
+		return -1;
+	return openat(parent, leaf, flags);
+}
+
+/* Every directory of path that is missing. False: errno says why. */
+static bool make_path(const struct dir_store *d, const char *path)
+{
+	int at = d->fd;
+
+	while (at >= 0 && *path != '\0') {
+		char part[NAME_ROOM];
+		size_t len = strcspn(path, "/");
+		int next, sys;
+
+		memcpy(part, path, len);
+		part[len] = '\0';
+		next = open_or_make(d, at, part);
+		sys = errno;
+		if (at != d->fd)
+			(void)close(at);
+		errno = sys;
+		at = next;
+		path += path[len] == '/' ? len + 1 : len;
+	}
+	if (at >= 0 && at != d->fd)
+		(void)close(at);
+	return at >= 0;
+}
+
+/* Split and open; what is missing of the directories is made. */
+static enum rc place_make(const struct dir_store *d, struct place *p,
+			  const char *name, struct err *e)
+{
+	enum rc rc = split(p, name, e);
+
+	if (rc != RC_OK)
+		return rc;
+	for (int gone = 0; gone < GONE_MAX; gone++) {
+		if (place_open(d, p))
+			return RC_OK;
+		if (errno != ENOENT || in_base(p))
+			break;
+		if (!make_path(d, p->path) && errno != ENOENT)
+			break;
+	}
+	if (errno == ENOENT)
+		return err_set(e, RC_ABSENT, "%.150s was removed",
+			       d->base.shown);
+	return refuse(d, p->path, errno, e);
+}
+
+/* --- writing --- */
+
+static struct store_tag tag_of(const struct stat *st)
+{
+	return (struct store_tag){
+		.time.ns = (nsec)st->st_mtim.tv_sec * NSEC_PER_SEC +
+			   st->st_mtim.tv_nsec,
+		.size = (uint64_t)st->st_size,
+		.inode = st->st_ino,
+	};
+}
+
+static bool write_all(int fd, const char *data, size_t len)
+{
+	off_t at = 0;
+
+	while (len > 0) {
+		ssize_t n = pwrite(fd, data, len, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		data += n;
+		at += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* A new file on its way to its name. */
+struct draft {
+	int fd;
+	struct stat st;
+	char name[NAME_MAX + 1]; /* "": it has none yet (O_TMPFILE) */
+};
+
+/* "%s-tmp-%s" filled in by hand: the format is data here. */
+static void temporary_name(char *out, size_t size, const char *format,
+			   const char *leaf)
+{
+	const char *fill[2];
+	char digits[16];
+	size_t used = 0, len = 0;
+
+	(void)snprintf(digits, sizeof(digits), "%09lld",
+		       (long long)random_span(0, 999999999));
+	fill[0] = leaf;
+	fill[1] = digits;
+	while (*format != '\0' && len + 1 < size) {
+		if (strncmp(format, "%s", 2) == 0 && used < 2) {
+			(void)text_copy(out + len, size - len, fill[used++]);
+			len += strlen(out + len);
+			format += 2;
+		} else {
+			out[len++] = *format++;
+		}
+	}
+	out[len] = '\0';
+}
+
+/* A file with a temporary name, locked as long as it has it: one whose lock
+ * is free was left behind by a crash. */
+static bool draft_named(const struct dir_store *d, const struct place *p,
+			struct draft *draft)
+{
+	const char *format = d->base.manners.temporary;
+
+	if (format) {
+		temporary_name(draft->name, sizeof(draft->name), format,
+			       p->leaf);
+	} else {
+		memcpy(draft->name, "t.", 2);
+		uuid_make(draft->name + 2);
+	}
+	draft->fd = openat(p->dir, draft->name,
+			   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			   d->file_mode);
+	if (draft->fd < 0)
+		return false;
+	(void)flock(draft->fd, LOCK_EX | LOCK_NB);
+	return true;
+}
+
+/* File systems without O_TMPFILE say one of these. */
+static bool no_tmpfile(int sys)
+{
+	return sys == EOPNOTSUPP || sys == EISDIR || sys == EINVAL ||
+	       sys == ENOSYS;
+}
+
+enum draft_want { DRAFT_ANY, DRAFT_NAMED };
+
+static bool draft_open(const struct dir_store *d, const struct place *p,
+		       enum draft_want want, struct draft *draft)
+{
+	draft->fd = -1;
+	draft->name[0] = '\0';
+	if (want == DRAFT_ANY && !d->base.manners.temporary) {
+		draft->fd = openat(p->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC,
+				   d->file_mode);
+		if (draft->fd >= 0 || !no_tmpfile(errno))
+			return draft->fd >= 0;
+	}
+	return draft_named(d, p, draft);
+}
+
+/* Content, owner, mode; then draft->st is what it is. */
+static bool draft_write(const struct dir_store *d, struct draft *draft,
+			const void *data, size_t len)
+{
+	struct stat *st = &draft->st;
+
+	if (!write_all(draft->fd, data, len) || fstat(draft->fd, st) < 0 ||
+	    !adopt(d, draft->fd, st, d->file_mode))
+		return false;
+	/* Network file systems tell of a full disk at fsync only. */
+	return (!d->base.manners.durable && d->base.lag == 0) ||
+	       fsync(draft->fd) == 0;
+}
+
+/* Link what has no name. As of Linux 6.10 the opener may do so directly;
+ * before, that is ENOENT unless privileged, and /proc has a name for it. */
+static bool link_unnamed(int fd, const struct place *p)
+{
+	char self[40];
+
+	if (linkat(fd, "", p->dir, p->leaf, AT_EMPTY_PATH) == 0)
+		return true;
+	if (errno != ENOENT)
+		return false;
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, self, p->dir, p->leaf, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* Is the leaf the file that we have open? After an answer that was lost on
+ * its way, the second one is "exists". */
+static bool is_ours(const struct place *p, const struct stat *ours)
+{
+	struct stat st;
+
+	return fstatat(p->dir, p->leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_ino == ours->st_ino && st.st_dev == ours->st_dev;
+}
+
+/* Rename without replacing, on any file system. */
+static bool rename_absent(const struct place *p, struct draft *draft)
+{
+	if (renameat2(p->dir, draft->name, p->dir, p->leaf,
+		      RENAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EINVAL && errno != ENOSYS)
+		return false;
+	if (linkat(p->dir, draft->name, p->dir, p->leaf, 0) < 0 &&
+	    (errno != EEXIST || !is_ours(p, &draft->st)))
+		return false;
+	(void)unlinkat(p->dir, draft->name, 0);
+	return true;
+}
+
+static bool draft_publish(const struct place *p, struct draft *draft,
+			  enum store_put_when when)
+{
+	bool done;
+
+	if (draft->name[0] == '\0')
+		return link_unnamed(draft->fd, p);
+	done = when == STORE_PUT_ALWAYS
+		       ? renameat(p->dir, draft->name, p->dir, p->leaf) == 0
+		       : rename_absent(p, draft);
+	if (done)
+		draft->name[0] = '\0';
+	return done;
+}
+
+/* Accepts one that was not opened; keeps errno. */
+static void draft_drop(const struct place *p, struct draft *draft)
+{
+	int saved = errno;
+
+	if (draft->fd >= 0 && draft->name[0] != '\0')
+		(void)unlinkat(p->dir, draft->name, 0);
+	if (draft->fd >= 0)
+		(void)close(draft->fd);
+	draft->fd = -1;
+	errno = saved;
+}
+
+/* --- operations --- */
+
+static void dir_close(struct store *s)
+{
+	struct dir_store *d;
+
+	if (!s)
+		return;
+	d = dir_of(s);
+	if (d->inotify >= 0)
+		(void)close(d->inotify);
+	if (d->fd >= 0)
+		(void)close(d->fd);
+	free(d->list);
+	free(d);
+}
+
+static enum rc dir_get(struct store *s, const char *name, struct buf *into,
+		       struct store_tag *tag, const struct call *call,
+		       struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+	enum rc rc = check_name(name, e);
+	struct stat st;
+	int fd;
+
+	(void)call;
+	if (rc != RC_OK)
+		return rc;
+	fd = open_below(d, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return refuse(d, name, errno, e);
+	if (fstat(fd, &st) < 0)
+		rc = refuse(d, name, errno, e);
+	else if (!S_ISREG(st.st_mode))
+		rc = err_set(e, RC_MALFORMED, "%.100s/%.80s is no file",
+			     s->shown, name);
+	else if ((rc = buf_read_fd(into, fd, e)) != RC_OK)
+		rc = err_context(e, rc, "%.100s/%.80s", s->shown, name);
+	if (rc == RC_OK && tag)
+		*tag = tag_of(&st);
+	(void)close(fd);
+	return rc;
+}
+
+/* put of "name/" */
+static enum rc put_directory(struct dir_store *d, struct place *p,
+			     const char *name, enum store_put_when when,
+			     struct err *e)
+{
+	struct stat st;
+
+	if (make_directory(d, p->dir, p->leaf))
+		return place_sync(d, p, name, e);
+	if (errno != EEXIST)
+		return refuse(d, name, errno, e);
+	if (when == STORE_PUT_ALWAYS &&
+	    fstatat(p->dir, p->leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISDIR(st.st_mode))
+		return RC_OK;
+	return err_set(e, RC_EXISTS, "%.100s/%.80s is there", d->base.shown,
+		       name);
+}
+
+/* put of a file. RC_ABSENT: its directory was removed meanwhile. */
+static enum rc put_file(struct dir_store *d, struct place *p, const char *name,
+			const void *data, size_t len, enum store_put_when when,
+			struct store_tag *tag, struct err *e)
+{
+	struct draft draft;
+	enum rc rc = RC_OK;
+
+	if (!draft_open(d, p, when == STORE_PUT_ALWAYS ? DRAFT_NAMED : DRAFT_ANY,
+			&draft))
+		return refuse(d, name, errno, e);
+	if (!draft_write(d, &draft, data, len) ||
+	    !draft_publish(p, &draft, when))
+		rc = refuse(d, name, errno, e);
+	else
+		rc = place_sync(d, p, name, e);
+	if (rc == RC_OK && tag)
+		*tag = tag_of(&draft.st);
+	draft_drop(p, &draft);
+	return rc;
+}
+
+static enum rc dir_put(struct store *s, const char *name, const void *data,
+		       size_t len, enum store_put_when when,
+		       const struct store_tag *match, struct store_tag *tag,
+		       const struct call *call, struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+	enum rc rc = RC_ABSENT;
+
+	(void)match;
+	(void)call;
+	if (when == STORE_PUT_IF_MATCH)
+		return err_set(e, RC_UNSUPPORTED,
+			       "a directory cannot compare and replace");
+	for (int gone = 0; gone < GONE_MAX && rc == RC_ABSENT; gone++) {
+		struct place p;
+
+		rc = place_make(d, &p, name, e);
+		if (rc != RC_OK)
+			return rc;
+		rc = p.directory ? put_directory(d, &p, name, when, e)
+				 : put_file(d, &p, name, data, len, when, tag,
+					    e);
+		place_close(&p);
+	}
+	return rc;
+}
+
+static enum rc dir_del(struct store *s, const char *name,
+		       const struct call *call, struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+	struct place p;
+	enum rc rc = place_find(d, &p, name, e);
+
+	(void)call;
+	if (rc != RC_OK)
+		return rc;
+	if (unlinkat(p.dir, p.leaf, p.directory ? AT_REMOVEDIR : 0) == 0)
+		rc = place_sync(d, &p, name, e);
+	else if (errno == ENOTEMPTY)
+		rc = err_sys(e, RC_EXISTS, ENOTEMPTY, "%.100s/%.80s", s->shown,
+			     name);
+	else
+		rc = refuse(d, name, errno, e);
+	place_close(&p);
+	return rc;
+}
+
+/* --- listing --- */
+
+static enum rc grow_list(struct dir_store *d, struct err *e)
+{
+	size_t room = 2 * d->list_room;
+	char *list = realloc(d->list, room);
+
+	if (!list)
+		return err_sys(e, RC_RETRY, ENOMEM, "a listing");
+	d->list = list;
+	d->list_room = room;
+	return RC_OK;
+}
+
+struct reading {
+	size_t len;
+	bool whole; /* by one call */
+	bool full;  /* no room for all */
+};
+
+/* Read all of dir from its beginning. False: errno says why. */
+static bool read_directory(struct dir_store *d, int dir, struct reading *r)
+{
+	int calls = 0;
+
+	*r = (struct reading){ 0 };
+	if (lseek(dir, 0, SEEK_SET) < 0)
+		return false;
+	for (;;) {
+		long n = syscall(SYS_getdents64, dir, d->list + r->len,
+				 d->list_room - r->len);
+
+		/* EINVAL: there is more, but no room for one entry. */
+		if (n < 0 && errno == EINVAL) {
+			r->full = true;
+			return true;
+		}
+		if (n < 0)
+			return false;
+		if (n == 0)
+			break;
+		r->len += (size_t)n;
+		calls++;
+	}
+	r->whole = calls <= 1;
+	return true;
+}
+
+/* A sum over names and their order, to tell two readings apart. */
+static uint64_t sum_list(const struct dir_store *d, size_t len)
+{
+	uint64_t sum = 0xcbf29ce484222325; /* FNV-1a */
+
+	for (size_t at = 0; at < len;) {
+		const struct dirent64 *entry = (const void *)(d->list + at);
+
+		for (const char *c = entry->d_name; *c != '\0'; c++)
+			sum = (sum ^ (unsigned char)*c) * 0x100000001b3;
+		sum = (sum ^ '/') * 0x100000001b3;
+		at += entry->d_reclen;
+	}
+	return sum;
+}
+
+/* One consistent picture of dir in d->list. */
+static enum rc read_consistent(struct dir_store *d, int dir,
+			       const char *prefix, size_t *len, struct err *e)
+{
+	uint64_t last = 0;
+
+	for (int again = 0; again < LIST_AGAIN_MAX; again++) {
+		struct reading r;
+		uint64_t sum;
+
+		if (!read_directory(d, dir, &r))
+			return refuse(d, prefix, errno, e);
+		*len = r.len;
+		if (r.whole && !r.full)
+			return RC_OK;
+		if (!r.full) {
+			sum = sum_list(d, r.len) | 1;
+			if (sum == last)
+				return RC_OK;
+			last = sum;
+		}
+		/* Twice the room, so that one call may do. */
+		if ((r.full || r.len > d->list_room / 2) &&
+		    d->list_room < LIST_ROOM_MAX) {
+			enum rc rc = grow_list(d, e);
+
+			if (rc != RC_OK)
+				return rc;
+		} else if (r.full) {
+			return err_set(e, RC_FAILED,
+				       "%.100s/%.80s holds too many files",
+				       d->base.shown, prefix);
+		}
+	}
+	return err_set(e, RC_RETRY,
+		       "%.100s/%.80s changes faster than it can be read",
+		       d->base.shown, prefix);
+}
+
+/* On a network file system only opening asks the server. */
+static bool stat_fresh(const struct dir_store *d, int dir, const char *leaf,
+		       struct stat *st)
+{
+	bool done;
+	int fd;
+
+	if (d->base.lag > 0) {
+		fd = openat(dir, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+						O_NOCTTY | O_CLOEXEC);
+		if (fd >= 0) {
+			done = fstat(fd, st) == 0;
+			(void)close(fd);
+			return done;
+		}
+	}
+	return fstatat(dir, leaf, st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Tell of one entry. False: enough. */
+static bool tell_entry(const struct dir_store *d, int dir,
+		       const struct dirent64 *raw, bool with_tags,
+		       store_seen *seen, void *context)
+{
+	struct store_entry entry = { .name = raw->d_name };
+	struct stat st;
+
+	if (strcmp(raw->d_name, ".") == 0 || strcmp(raw->d_name, "..") == 0)
+		return true;
+	if (with_tags) {
+		/* Gone since: as if it had gone before. */
+		if (!stat_fresh(d, dir, raw->d_name, &st))
+			return true;
+		entry.tag = tag_of(&st);
+		entry.directory = S_ISDIR(st.st_mode);
+	}
+	return seen(context, &entry);
+}
+
+/* "a/b/" without its slash; "" is the base. Not there is -1 and ENOENT. */
+static int open_prefix(const struct dir_store *d, const char *prefix)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	char path[NAME_ROOM];
+
+	if (*prefix == '\0')
+		return openat(d->fd, ".", flags);
+	(void)text_copy(path, sizeof(path), prefix);
+	path[strlen(path) - 1] = '\0';
+	return open_below(d, path, flags);
+}
+
+static enum rc list_prefix(struct dir_store *d, const char *prefix,
+			   bool with_tags, store_seen *seen, void *context,
+			   struct err *e)
+{
+	enum rc rc = *prefix == '\0' ? RC_OK : check_name(prefix, e);
+	size_t len = 0;
+	int dir;
+
+	if (rc != RC_OK)
+		return rc;
+	assert(*prefix == '\0' || prefix[strlen(prefix) - 1] == '/');
+	dir = open_prefix(d, prefix);
+	if (dir < 0)
+		return errno == ENOENT ? RC_OK : refuse(d, prefix, errno, e);
+	rc = read_consistent(d, dir, prefix, &len, e);
+	for (size_t at = 0; rc == RC_OK && at < len;) {
+		const struct dirent64 *raw = (const void *)(d->list + at);
+
+		if (!tell_entry(d, dir, raw, with_tags, seen, context))
+			break;
+		at += raw->d_reclen;
+	}
+	(void)close(dir);
+	return rc;
+}
+
+static enum rc dir_list(struct store *s, const char *prefix, store_seen *seen,
+			void *context, const struct call *call, struct err *e)
+{
+	(void)call;
+	return list_prefix(dir_of(s), prefix, true, seen, context, e);
+}
+
+static enum rc dir_names(struct store *s, const char *prefix,
+			 store_seen *seen, void *context,
+			 const struct call *call, struct err *e)
+{
+	(void)call;
+	return list_prefix(dir_of(s), prefix, false, seen, context, e);
+}
+
+/* --- renewing --- */
+
+/*
+ * Rewrite through an open file, then see that it is still what the name
+ * means: looked at before, it could have been removed in between, and the
+ * write would have renewed nothing.
+ */
+static enum rc renew_open(struct dir_store *d, const char *name, int fd,
+			  const void *data, size_t len, struct store_tag *tag,
+			  struct err *e)
+{
+	struct place p;
+	struct stat st;
+	enum rc rc;
+
+	if (!write_all(fd, data, len) || fstat(fd, &st) < 0)
+		return refuse(d, name, errno, e);
+	if ((size_t)st.st_size != len &&
+	    (ftruncate(fd, (off_t)len) < 0 || fstat(fd, &st) < 0))
+		return refuse(d, name, errno, e);
+	if ((d->base.manners.durable || d->base.lag > 0) && fsync(fd) < 0)
+		return refuse(d, name, errno, e);
+	rc = place_find(d, &p, name, e);
+	if (rc != RC_OK)
+		return rc;
+	if (!is_ours(&p, &st))
+		rc = err_set(e, RC_ABSENT, "%.100s/%.80s was removed",
+			     d->base.shown, name);
+	else if (tag)
+		*tag = tag_of(&st);
+	place_close(&p);
+	return rc;
+}
+
+static enum rc dir_renew(struct store *s, const char *name, const void *data,
+			 size_t len, struct store_tag *tag,
+			 const struct call *call, struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+	enum rc rc = check_name(name, e);
+	int fd;
+
+	(void)call;
+	if (rc != RC_OK)
+		return rc;
+	fd = open_below(d, name, O_RDWR | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return refuse(d, name, errno, e);
+	rc = renew_open(d, name, fd, data, len, tag, e);
+	(void)close(fd);
+	return rc;
+}
+
+static enum rc dir_renew_locked(struct store *s, const char *name, int fd,
+				const void *data, size_t len,
+				struct store_tag *tag, struct err *e)
+{
+	return renew_open(dir_of(s), name, fd, data, len, tag, e);
+}
+
+/* --- moving --- */
+
+/* Where the kernel or file system cannot rename without replacing. A link is
+ * as good for a file; a directory replaces an empty one at most, and only if
+ * that came since we looked. */
+static bool move_old_way(const struct place *from, const struct place *to)
+{
+	struct stat st;
+
+	if (fstatat(to->dir, to->leaf, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return false;
+	}
+	if (fstatat(from->dir, from->leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	if (S_ISDIR(st.st_mode))
+		return renameat(from->dir, from->leaf, to->dir, to->leaf) == 0;
+	return linkat(from->dir, from->leaf, to->dir, to->leaf, 0) == 0 &&
+	       unlinkat(from->dir, from->leaf, 0) == 0;
+}
+
+static bool move_place(const struct place *from, const struct place *to)
+{
+	if (renameat2(from->dir, from->leaf, to->dir, to->leaf,
+		      RENAME_NOREPLACE) == 0)
+		return true;
+	return (errno == EINVAL || errno == ENOSYS) && move_old_way(from, to);
+}
+
+static enum rc dir_move(struct store *s, const char *from, const char *to,
+			const struct call *call, struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+	struct place source, target;
+	enum rc rc;
+
+	(void)call;
+	rc = place_find(d, &source, from, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = place_make(d, &target, to, e);
+	if (rc == RC_OK) {
+		if (move_place(&source, &target))
+			rc = place_sync(d, &target, to, e);
+		else if (errno == ENOTEMPTY)
+			rc = refuse(d, to, EEXIST, e);
+		else
+			rc = refuse(d, errno == EEXIST ? to : from, errno, e);
+		place_close(&target);
+	}
+	if (rc == RC_OK)
+		rc = place_sync(d, &source, from, e);
+	place_close(&source);
+	return rc;
+}
+
+/* --- kernel locks --- */
+
+static enum rc unseen_lock(const struct dir_store *d, const char *name,
+			   struct err *e)
+{
+	return err_set(e, RC_UNSUPPORTED,
+		       "%.100s/%.80s: its file system has no lock that every "
+		       "process sees",
+		       d->base.shown, name);
+}
+
+/* As put_file; fd is the caller's on success. */
+static enum rc put_locked_at(struct dir_store *d, struct place *p,
+			     const char *name, const void *data, size_t len,
+			     int *fd, struct store_tag *tag, struct err *e)
+{
+	struct draft draft;
+	enum rc rc = RC_OK;
+
+	if (!draft_open(d, p, DRAFT_ANY, &draft))
+		return refuse(d, name, errno, e);
+	if (!draft_write(d, &draft, data, len))
+		rc = refuse(d, name, errno, e);
+	else if (!sees_locks(d, draft.fd, draft.st.st_dev))
+		rc = unseen_lock(d, name, e);
+	else if (flock(draft.fd, LOCK_EX | LOCK_NB) < 0 ||
+		 !draft_publish(p, &draft, STORE_PUT_IF_ABSENT))
+		rc = refuse(d, name, errno, e);
+	else
+		rc = place_sync(d, p, name, e);
+	if (rc == RC_OK) {
+		if (tag)
+			*tag = tag_of(&draft.st);
+		*fd = draft.fd;
+		draft.fd = -1;
+	}
+	draft_drop(p, &draft);
+	return rc;
+}
+
+static enum rc dir_put_locked(struct store *s, const char *name,
+			      const void *data, size_t len, int *fd,
+			      struct store_tag *tag, const struct call *call,
+			      struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+	enum rc rc = RC_ABSENT;
+
+	(void)call;
+	if (!d->sees_locks)
+		return unseen_lock(d, name, e);
+	for (int gone = 0; gone < GONE_MAX && rc == RC_ABSENT; gone++) {
+		struct place p;
+
+		rc = place_make(d, &p, name, e);
+		if (rc != RC_OK)
+			return rc;
+		rc = put_locked_at(d, &p, name, data, len, fd, tag, e);
+		place_close(&p);
+	}
+	return rc;
+}
+
+/*
+ * Shared, so that two who test do not take each other for the owner. Again
+ * after a while: the death of an owner is told (IN_CLOSE_WRITE) just before
+ * its lock is dropped.
+ */
+static enum rc probe_open(int fd, enum store_probe *found,
+			  const struct call *call, struct err *e)
+{
+	static const nsec pauses[] = { 1 * NSEC_PER_MSEC, 5 * NSEC_PER_MSEC,
+				       25 * NSEC_PER_MSEC };
+
+	for (size_t i = 0;; i++) {
+		enum rc rc;
+
+		if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
+			(void)flock(fd, LOCK_UN);
+			*found = STORE_PROBE_FREE;
+			return RC_OK;
+		}
+		*found = errno == EWOULDBLOCK ? STORE_PROBE_TAKEN
+					      : STORE_PROBE_BLIND;
+		if (*found == STORE_PROBE_BLIND ||
+		    i == sizeof(pauses) / sizeof(pauses[0]))
+			return RC_OK;
+		rc = call_pause(call, pauses[i], e);
+		if (rc != RC_OK)
+			return rc;
+	}
+}
+
+static enum rc dir_probe(struct store *s, const char *name,
+			 enum store_probe *found, const struct call *call,
+			 struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+	enum rc rc = check_name(name, e);
+	struct stat st;
+	int fd;
+
+	if (rc != RC_OK)
+		return rc;
+	*found = STORE_PROBE_BLIND;
+	fd = open_below(d, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return errno == EACCES || errno == EPERM
+			       ? RC_OK
+			       : refuse(d, name, errno, e);
+	if (fstat(fd, &st) < 0)
+		rc = refuse(d, name, errno, e);
+	else if (S_ISREG(st.st_mode) && sees_locks(d, fd, st.st_dev))
+		rc = probe_open(fd, found, call, e);
+	(void)close(fd);
+	return rc;
+}
+
+/* --- watching --- */
+
+static bool remember_watch(struct dir_store *d, int watch)
+{
+	for (size_t i = 0; i < d->watch_count; i++) {
+		if (d->watches[i] == watch)
+			return true;
+	}
+	if (d->watch_count == WATCHES_MAX) {
+		errno = ENOSPC;
+		return false;
+	}
+	d->watches[d->watch_count++] = watch;
+	return true;
+}
+
+/* Watch the leaf itself, reached without following a link. */
+static bool watch_leaf(struct dir_store *d, const struct place *p)
+{
+	char path[40 + NAME_ROOM];
+	int watch;
+
+	if (d->inotify < 0)
+		d->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (d->inotify < 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", p->dir,
+		       p->leaf);
+	watch = inotify_add_watch(d->inotify, path, WATCHED | IN_DONT_FOLLOW);
+	return watch >= 0 && remember_watch(d, watch);
+}
+
+static enum rc dir_watch(struct store *s, const char *name, int *fd,
+			 struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+	struct place p;
+	struct stat st;
+	enum rc rc = place_find(d, &p, name, e);
+	int sys;
+
+	if (rc != RC_OK)
+		return rc;
+	sys = watch_leaf(d, &p) ? 0 : errno;
+	if (fstatat(p.dir, p.leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		rc = refuse(d, name, errno, e);
+	else if (sys != 0)
+		rc = err_sys(e, RC_RETRY, sys, "%.80s cannot be watched", name);
+	else
+		*fd = d->inotify;
+	place_close(&p);
+	return rc;
+}
+
+static void dir_unwatch(struct store *s)
+{
+	struct dir_store *d = dir_of(s);
+	char events[1024];
+
+	while (d->watch_count > 0)
+		(void)inotify_rm_watch(d->inotify,
+				       d->watches[--d->watch_count]);
+	while (d->inotify >= 0 &&
+	       read(d->inotify, events, sizeof(events)) > 0)
+		;
+}
+
+/* --- opening --- */
+
+static enum rc refuse_base(const char *path, int sys, struct err *e)
+{
+	const char *shown = *path ? path : "\"\"";
+
+	if (sys == ENOENT)
+		return err_sys(e, RC_ABSENT, sys,
+			       "%.140s (a lock is only kept below a directory "
+			       "that exists)",
+			       shown);
+	if (sys == ENOTDIR)
+		return err_set(e, RC_UNSUPPORTED,
+			       "%.120s is not a directory; name the directory, "
+			       "or flock:%.60s to lock a file as flock(1) does",
+			       shown, shown);
+	return err_sys(e, rc_of_errno(sys), sys, "%.180s", shown);
+}
+
+/* What the base says about everything below it. */
+static enum rc look_at_base(struct dir_store *d, struct err *e)
+{
+	const struct file_system *fs = file_system_of(d->fd);
+	struct stat st;
+
+	if (fstat(d->fd, &st) < 0)
+		return err_sys(e, rc_of_errno(errno), errno, "%.180s",
+			       d->base.shown);
+	d->dev = st.st_dev;
+	d->uid = st.st_uid;
+	d->gid = st.st_gid;
+	d->sees_locks = fs && fs->sees_locks;
+	d->base.lag = fs ? 0 : NETWORK_LAG;
+	choose_modes(d, st.st_mode);
+	return RC_OK;
+}
+
+enum rc dir_open(struct store **s, const char *path,
+		 const struct store_manners *manners, struct err *e)
+{
+	struct dir_store *d = malloc(sizeof(*d));
+	char *list = malloc(LIST_ROOM_FIRST);
+	enum rc rc;
+
+	if (!d || !list) {
+		free(d);
+		free(list);
+		return err_sys(e, RC_RETRY, ENOMEM, "a directory");
+	}
+	*d = (struct dir_store){
+		.base = { .ops = &store_dir, .manners = *manners },
+		.list = list,
+		.list_room = LIST_ROOM_FIRST,
+		.inotify = -1,
+	};
+	(void)text_copy(d->base.shown, sizeof(d->base.shown), path);
+	d->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	rc = d->fd < 0 ? refuse_base(path, errno, e) : look_at_base(d, e);
+	if (rc != RC_OK) {
+		dir_close(&d->base);
+		return rc;
+	}
+	*s = &d->base;
+	return RC_OK;
+}
+
+const struct store_ops store_dir = {
+	.name = "dir",
+	.can = STORE_CAN_ABSENT | STORE_CAN_LIST_CONSISTENT,
+	.close = dir_close,
+	.get = dir_get,
+	.put = dir_put,
+	.del = dir_del,
+	.list = dir_list,
+	.renew = dir_renew,
+	.names = dir_names,
+	.move = dir_move,
+	.put_locked = dir_put_locked,
+	.renew_locked = dir_renew_locked,
+	.probe = dir_probe,
+	.watch = dir_watch,
+	.unwatch = dir_unwatch,
+};
