@@ -46,15 +46,12 @@
 /* The helper calls flock and write only; most of this is never touched. */
 #define HELPER_STACK ((size_t)128 * 1024)
 
-/* A renamed directory above the file sends no event, nor does another host of
- * a network file system; without any watch, look more often. */
+/* A directory that is locked or renamed above the file sends no event, nor
+ * does another host of a network file system. */
 #define LOOK_AGAIN (30 * NSEC_PER_SEC)
-#define LOOK_AGAIN_UNWATCHED (2 * NSEC_PER_SEC)
 
 /* The file was replaced between opening and locking it, so often. */
 #define REPLACED_MAX 16
-
-#define WATCHED (IN_DELETE_SELF | IN_MOVE_SELF)
 
 struct helper {
 	bool running;
@@ -75,7 +72,8 @@ struct flock_lock {
 	ino_t ino;
 	bool writable; /* opened O_RDWR, which NFS wants for LOCK_EX */
 	bool held;
-	int inotify; /* on the inode behind fd; -1: none */
+	int inotify; /* -1: none yet */
+	int watch;   /* on the inode behind fd; -1: none */
 	struct helper helper;
 };
 
@@ -232,11 +230,9 @@ static enum rc open_file(struct flock_lock *f, int flags, struct err *e)
 static void close_file(struct flock_lock *f)
 {
 	helper_withdraw(&f->helper);
-	if (f->inotify >= 0)
-		(void)close(f->inotify);
+	unwatch_file(f);
 	if (f->fd >= 0)
 		(void)close(f->fd);
-	f->inotify = -1;
 	f->fd = -1;
 }
 
@@ -267,25 +263,29 @@ static enum rc check_in_place(const struct flock_lock *f, struct err *e)
  * told by IN_ATTRIB while it is open; for a directory that would tell of
  * everything below, so those are looked at from time to time only.
  */
-static void watch_file(struct flock_lock *f)
+static int add_watch(const struct flock_lock *f)
 {
 	char self[40];
 	struct stat st;
-	uint32_t mask = WATCHED;
+	uint32_t mask = IN_DELETE_SELF | IN_MOVE_SELF;
+	int watch;
 
-	if (f->inotify >= 0)
-		return;
-	f->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (f->inotify < 0)
-		return;
 	if (fstat(f->fd, &st) == 0 && !S_ISDIR(st.st_mode))
 		mask |= IN_ATTRIB;
 	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", f->fd);
-	if (inotify_add_watch(f->inotify, self, mask) >= 0 ||
-	    inotify_add_watch(f->inotify, f->path, mask) >= 0)
+	watch = inotify_add_watch(f->inotify, self, mask);
+	/* Without /proc by its path; the caller looks at it once more. */
+	return watch >= 0 ? watch : inotify_add_watch(f->inotify, f->path, mask);
+}
+
+static void watch_file(struct flock_lock *f)
+{
+	if (f->watch >= 0)
 		return;
-	(void)close(f->inotify);
-	f->inotify = -1;
+	if (f->inotify < 0)
+		f->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (f->inotify >= 0)
+		f->watch = add_watch(f);
 }
 
 static void drain_watch(const struct flock_lock *f)
@@ -294,6 +294,16 @@ static void drain_watch(const struct flock_lock *f)
 
 	while (f->inotify >= 0 && read(f->inotify, events, sizeof(events)) > 0)
 		;
+}
+
+/* Closing an inotify descriptor takes some 16 ms unless its watches were gone
+ * for as long: so they go as soon as there is no need for them. */
+static void unwatch_file(struct flock_lock *f)
+{
+	if (f->watch >= 0)
+		(void)inotify_rm_watch(f->inotify, f->watch);
+	f->watch = -1;
+	drain_watch(f);
 }
 
 /* --- who has it: /proc/locks --- */
@@ -562,38 +572,44 @@ static void search_lines(struct line_search *s)
 		read_lock_lines(see_line, s);
 }
 
+/* Who it is must be searched for; that is done if somebody will be told. */
+static enum rc busy(const struct flock_lock *f, struct lock_info *holder,
+		    struct err *e)
+{
+	*holder = (struct lock_info){ .state = LOCK_HELD };
+	(void)text_copy(holder->protocol, sizeof(holder->protocol), "flock");
+	return err_set(e, RC_BUSY, "%.150s is locked", f->path);
+}
+
 static bool keep_first(void *context, const struct lock_info *info)
 {
 	struct lock_info *first = context;
 
-	if (info->state == LOCK_HELD && first->protocol[0] == '\0')
-		*first = *info;
+	*first = *info;
 	return false;
 }
 
-static enum rc busy(const struct flock_lock *f, struct lock_info *holder,
-		    struct err *e)
+static enum rc flock_describe(struct lock *lock, struct lock_info *info,
+			      const struct call *call, struct err *e)
 {
+	struct flock_lock *f = flock_of(lock);
+	struct lock_info first = { .state = LOCK_WAITING };
 	struct line_search s = {
 		.f = f,
 		.dev = f->dev,
 		.ino = f->ino,
 		.seen = keep_first,
-		.context = holder,
+		.context = &first,
 	};
 
-	*holder = (struct lock_info){ 0 };
+	(void)call;
 	search_lines(&s);
-	if (holder->protocol[0] == '\0') {
-		(void)text_copy(holder->protocol, sizeof(holder->protocol),
-				"flock");
-		(void)text_copy(holder->detail, sizeof(holder->detail),
-				"by a process that cannot be seen from here");
-	}
-	if (holder->pid > 0)
-		return err_set(e, RC_BUSY, "%.150s is locked by %d (%s)",
-			       f->path, (int)holder->pid, holder->command);
-	return err_set(e, RC_BUSY, "%.150s is locked", f->path);
+	if (first.state != LOCK_HELD)
+		return err_set(e, RC_ABSENT,
+			       "%.150s: who holds it cannot be seen from here",
+			       f->path);
+	*info = first;
+	return RC_OK;
 }
 
 /* --- operations --- */
@@ -618,6 +634,7 @@ static enum rc flock_open(struct lock **lock, const struct lock_wish *wish,
 		.path = wish->location->rest,
 		.fd = -1,
 		.inotify = -1,
+		.watch = -1,
 		.helper.ended = -1,
 	};
 	/* What cannot be opened is told now; what is not there is created by
@@ -639,6 +656,8 @@ static void flock_close(struct lock *lock)
 	close_file(f);
 	if (f->helper.ended >= 0)
 		(void)close(f->helper.ended);
+	if (f->inotify >= 0)
+		(void)close(f->inotify);
 	free(f);
 }
 
@@ -708,8 +727,7 @@ static struct lock_term term_of(const struct flock_lock *f)
 {
 	return (struct lock_term){
 		.valid = NSEC_FOREVER,
-		.refresh_in = f->inotify >= 0 ? LOOK_AGAIN
-					      : LOOK_AGAIN_UNWATCHED,
+		.refresh_in = LOOK_AGAIN,
 		.margin = lock_margin(NSEC_FOREVER),
 	};
 }
@@ -728,8 +746,6 @@ static enum rc flock_acquire(struct lock *lock, struct lock_term *term,
 		if (rc != RC_OK && rc != RC_BUSY)
 			return rc;
 		f->held = rc == RC_OK;
-		watch_file(f);
-		/* After the watch, so that nothing falls between them. */
 		in_place = check_in_place(f, e);
 		if (in_place != RC_OK) {
 			f->held = false;
@@ -741,6 +757,7 @@ static enum rc flock_acquire(struct lock *lock, struct lock_term *term,
 			return in_place;
 		if (rc == RC_BUSY)
 			return busy(f, holder, e);
+		unwatch_file(f);
 		*term = term_of(f);
 		describe_mine(mine, f);
 		return RC_OK;
@@ -760,6 +777,19 @@ static enum rc flock_wait(struct lock *lock, nsec patience,
 	if (!f->helper.running &&
 	    !helper_start(&f->helper, f->fd, operation_of(f)))
 		return err_sys(e, RC_RETRY, errno, "a thread to wait with");
+	/* A short wait goes without the watch, which is dear to close. */
+	if (f->watch < 0) {
+		nsec first = patience < LOCK_LOSS_AFTER ? patience
+							: LOCK_LOSS_AFTER;
+
+		rc = call_wait(call, f->helper.ended, first, e);
+		if (rc != RC_ABSENT || first == patience)
+			return rc == RC_ABSENT ? RC_OK : rc;
+		patience -= first;
+		watch_file(f);
+		if (check_in_place(f, e) == RC_LOST)
+			return RC_OK;
+	}
 	rc = call_wait_any(call, (int[]){ f->helper.ended, f->inotify }, 2,
 			   patience, e);
 	drain_watch(f);
@@ -803,7 +833,17 @@ static enum rc flock_release(struct lock *lock, const struct call *call,
 
 static int flock_loss_fd(struct lock *lock)
 {
-	return flock_of(lock)->inotify;
+	struct flock_lock *f = flock_of(lock);
+	struct err e;
+
+	watch_file(f);
+	/* Gone before it was watched: the end of a watch is an event as well,
+	 * so that the caller finds it readable. */
+	if (f->watch >= 0 && check_in_place(f, &e) == RC_LOST) {
+		(void)inotify_rm_watch(f->inotify, f->watch);
+		f->watch = -1;
+	}
+	return f->inotify;
 }
 
 static int flock_kernel_lock_fd(struct lock *lock)
@@ -878,6 +918,7 @@ const struct lock_ops lock_flock = {
 	.release = flock_release,
 	.loss_fd = flock_loss_fd,
 	.kernel_lock_fd = flock_kernel_lock_fd,
+	.describe = flock_describe,
 	.list = flock_list,
 	.remove = flock_remove,
 };
