@@ -227,6 +227,24 @@ static enum rc open_file(struct flock_lock *f, int flags, struct err *e)
 	return RC_OK;
 }
 
+static void drain_watch(const struct flock_lock *f)
+{
+	char events[512];
+
+	while (f->inotify >= 0 && read(f->inotify, events, sizeof(events)) > 0)
+		;
+}
+
+/* Closing an inotify descriptor takes some 16 ms unless its watches were gone
+ * for as long: so they go as soon as there is no need for them. */
+static void unwatch_file(struct flock_lock *f)
+{
+	if (f->watch >= 0)
+		(void)inotify_rm_watch(f->inotify, f->watch);
+	f->watch = -1;
+	drain_watch(f);
+}
+
 static void close_file(struct flock_lock *f)
 {
 	helper_withdraw(&f->helper);
@@ -286,24 +304,6 @@ static void watch_file(struct flock_lock *f)
 		f->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (f->inotify >= 0)
 		f->watch = add_watch(f);
-}
-
-static void drain_watch(const struct flock_lock *f)
-{
-	char events[512];
-
-	while (f->inotify >= 0 && read(f->inotify, events, sizeof(events)) > 0)
-		;
-}
-
-/* Closing an inotify descriptor takes some 16 ms unless its watches were gone
- * for as long: so they go as soon as there is no need for them. */
-static void unwatch_file(struct flock_lock *f)
-{
-	if (f->watch >= 0)
-		(void)inotify_rm_watch(f->inotify, f->watch);
-	f->watch = -1;
-	drain_watch(f);
 }
 
 /* --- who has it: /proc/locks --- */
@@ -723,7 +723,7 @@ static void describe_mine(struct lock_info *info, const struct flock_lock *f)
 			wish->reason ? wish->reason : "");
 }
 
-static struct lock_term term_of(const struct flock_lock *f)
+static struct lock_term flock_term(void)
 {
 	return (struct lock_term){
 		.valid = NSEC_FOREVER,
@@ -758,7 +758,7 @@ static enum rc flock_acquire(struct lock *lock, struct lock_term *term,
 		if (rc == RC_BUSY)
 			return busy(f, holder, e);
 		unwatch_file(f);
-		*term = term_of(f);
+		*term = flock_term();
 		describe_mine(mine, f);
 		return RC_OK;
 	}
@@ -809,7 +809,7 @@ static enum rc flock_refresh(struct lock *lock, struct lock_term *term,
 	drain_watch(f);
 	rc = check_in_place(f, e);
 	if (rc == RC_OK)
-		*term = term_of(f);
+		*term = flock_term();
 	return rc;
 }
 
