@@ -28,9 +28,9 @@ static bool parse_number(const char *text, size_t len, int base, uint64_t most,
 		uint64_t digit;
 
 		if (isdigit(c))
-			digit = (uint64_t)(c - '0');
+			digit = (uint64_t)c - '0';
 		else if (base == 16 && c >= 'a' && c <= 'f')
-			digit = (uint64_t)(c - 'a' + 10);
+			digit = (uint64_t)c - 'a' + 10;
 		else
 			return false;
 		if (v > (most - digit) / (uint64_t)base)

@@ -322,10 +322,11 @@ typedef bool line_seen(void *context, const struct lock_line *line);
 static bool parse_line(struct lock_line *line, char *text)
 {
 	char *save = NULL;
-	char *word = strtok_r(text, " ", &save);
+	char *word;
 	char *mode;
 	long pid;
 
+	(void)strtok_r(text, " ", &save); /* the number */
 	word = strtok_r(NULL, " ", &save);
 	line->waiting = word && strcmp(word, "->") == 0;
 	if (line->waiting)

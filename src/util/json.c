@@ -209,7 +209,6 @@ static void load_jansson(void)
 	    load_symbol(library, "json_integer_value", &jansson.integer))
 		return;
 	jansson.loadb = NULL;
-	/* glibc keeps it for each thread. NOLINTNEXTLINE(concurrency-*) */
 	(void)text_copy(jansson.why_not, sizeof(jansson.why_not), dlerror());
 }
 
