@@ -82,6 +82,10 @@ struct plan {
 	/* Environment of COMMAND beyond ours is set by supervise: the
 	 * REPOLOCK_HELD_* variables of cli.md. */
 
+	/* In place of lock_open; NULL: lock_open. For tests. */
+	enum rc (*open)(struct lock **lock, const struct lock_wish *wish,
+			const struct call *call, struct err *e);
+
 	/*
 	 * Called in the keeper, and for ENDED and what the guard sees in the
 	 * front. Must not block for long and must not fail; may write to

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "supervise/front.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "supervise/tree.h"
+#include "supervise/witness.h"
+
+/* A signal to a group reaches its members one after the other. */
+static const nsec witness_patience = 20 * NSEC_PER_MSEC;
+static const nsec witness_again = 5 * NSEC_PER_MSEC;
+/* For a keeper that does not answer a withdrawal. */
+static const nsec withdraw_patience = 15 * NSEC_PER_SEC;
+/* One round of killing; SIGKILL needs time to act. */
+static const nsec tree_patience = 500 * NSEC_PER_MSEC;
+/* What has not died then will not (uninterruptible sleep), or may not be
+ * killed by us: the caller is told, not kept. */
+enum { KILL_ROUNDS = 20 };
+
+/* A signal of which it is not known yet whether COMMAND has it. */
+struct doubtful {
+	struct boot due; /* 0: none */
+	bool relay;      /* if the witness did not see it */
+	bool by_kernel;
+};
+
+struct front {
+	const struct plan *plan;
+	struct board *board;
+	int sock;
+	pid_t keeper; /* 0: reaped */
+	int keeper_status;
+	int timer, signals;
+
+	pid_t command;
+	int command_fd; /* its pidfd */
+	int lock_fd;    /* the kernel lock that we share */
+
+	struct doubtful doubtful[SIGNALS];
+	struct boot doubts_due;
+	struct boot withdraw_until;
+	int withdrawn; /* by which signal */
+	bool over;     /* the keeper said so, or is gone */
+	bool stuck;    /* its end may take for ever */
+};
+
+/* --- the command ------------------------------------------------------- */
+
+static void signal_command(struct front *f, int sig)
+{
+	struct message message = { .kind = MESSAGE_RELAY, .value = sig };
+
+	if (f->command_fd >= 0 &&
+	    syscall(SYS_pidfd_send_signal, f->command_fd, sig, NULL, 0) == 0)
+		return;
+	if (f->command_fd < 0 || errno == ENOSYS || errno == EPERM)
+		(void)send(f->sock, &message, sizeof(message), MSG_NOSIGNAL);
+}
+
+struct state_of {
+	pid_t pid;
+	char state;
+};
+
+/* 'T' while it is stopped; 0: not known. */
+static char command_state(pid_t pid)
+{
+	char path[32] = "/proc/", digits[12], stat[512];
+	char *to = path + 6, *p;
+	size_t n = 0;
+	ssize_t len;
+	int fd;
+
+	do
+		digits[n++] = (char)('0' + pid % 10);
+	while ((pid /= 10) > 0);
+	while (n > 0)
+		*to++ = digits[--n];
+	(void)stpcpy(to, "/stat");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return '\0';
+	len = read(fd, stat, sizeof(stat) - 1);
+	(void)close(fd);
+	if (len <= 0)
+		return '\0';
+	stat[len] = '\0';
+	p = strrchr(stat, ')');
+	return p && p[1] == ' ' ? p[2] : '\0';
+}
+
+/* --- stopping and continuing with it ----------------------------------- */
+
+/* By the same signal as the command, so that the shell shows the same. */
+static void stop_self(int sig)
+{
+	struct sigaction usual = { .sa_handler = SIG_DFL }, before;
+	sigset_t one;
+
+	if (sig == SIGSTOP) {
+		(void)kill(getpid(), SIGSTOP);
+		return;
+	}
+	(void)sigemptyset(&one);
+	(void)sigaddset(&one, sig);
+	(void)sigaction(sig, &usual, &before);
+	(void)kill(getpid(), sig);
+	(void)sigprocmask(SIG_UNBLOCK, &one, NULL); /* here we stop */
+	(void)sigprocmask(SIG_BLOCK, &one, NULL);
+	(void)sigaction(sig, &before, NULL);
+}
+
+static void on_stopped(struct front *f, int sig)
+{
+	/* It may have been continued since the keeper saw it. */
+	if (command_state(f->command) == 'T')
+		stop_self(sig);
+}
+
+static void on_continued(struct front *f)
+{
+	if (f->command > 0 && command_state(f->command) == 'T')
+		signal_command(f, SIGCONT);
+}
+
+/* --- signals ----------------------------------------------------------- */
+
+static bool sent_by_kernel(const struct signalfd_siginfo *info)
+{
+	return info->ssi_code > 0;
+}
+
+/* What a terminal sends, it sends to the whole foreground group. */
+static bool of_terminal(int sig)
+{
+	return sig == SIGINT || sig == SIGQUIT || sig == SIGTSTP ||
+	       sig == SIGTTIN || sig == SIGTTOU || sig == SIGWINCH;
+}
+
+static bool stops(int sig)
+{
+	return sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+}
+
+static bool harmless(int sig)
+{
+	return sig == SIGCONT || sig == SIGWINCH || sig == SIGURG;
+}
+
+static bool caller_ignores(int sig)
+{
+	struct sigaction action;
+
+	return sigaction(sig, NULL, &action) == 0 &&
+	       action.sa_handler == SIG_IGN;
+}
+
+/* Before "go" a signal does to us what it would do to the command. */
+static void on_early_signal(struct front *f, int sig)
+{
+	struct message message = { .kind = MESSAGE_SIGNAL, .value = sig };
+
+	if (harmless(sig) || caller_ignores(sig))
+		return;
+	if (stops(sig)) {
+		stop_self(sig);
+		return;
+	}
+	if (f->withdrawn == 0) {
+		f->withdrawn = sig;
+		f->withdraw_until = boot_add(boot_now(), withdraw_patience);
+	}
+	(void)send(f->sock, &message, sizeof(message), MSG_NOSIGNAL);
+}
+
+static void decide(struct front *f, int sig)
+{
+	struct doubtful *d = &f->doubtful[sig];
+	bool relay = d->relay;
+
+	switch (witness_ask(sig)) {
+	case WITNESS_SAW:
+		relay = false;
+		break;
+	case WITNESS_SEES:
+		d->due = boot_add(boot_now(), witness_again);
+		return;
+	case WITNESS_SAW_NONE:
+		if (!boot_reached(boot_now(), d->due))
+			return;
+		break;
+	case WITNESS_GONE:
+		relay = relay && !d->by_kernel;
+		break;
+	}
+	*d = (struct doubtful){ 0 };
+	if (relay)
+		signal_command(f, sig);
+}
+
+static void decide_all(struct front *f)
+{
+	f->doubts_due = BOOT_NEVER;
+	for (int sig = 1; sig < SIGNALS; sig++) {
+		if (f->doubtful[sig].due.ns == 0)
+			continue;
+		decide(f, sig);
+		if (f->doubtful[sig].due.ns != 0)
+			f->doubts_due = boot_min(f->doubts_due,
+						 f->doubtful[sig].due);
+	}
+}
+
+static void on_late_signal(struct front *f, int sig, bool by_kernel)
+{
+	struct doubtful *d = &f->doubtful[sig];
+
+	if (d->due.ns == 0)
+		d->due = boot_add(boot_now(), witness_patience);
+	d->relay = d->relay || !by_kernel || !of_terminal(sig);
+	d->by_kernel = by_kernel;
+}
+
+static void on_signal(struct front *f, const struct signalfd_siginfo *info)
+{
+	int sig = (int)info->ssi_signo;
+
+	/* SIGPIPE and the like, by a write of our own. */
+	if (sig >= SIGNALS || info->ssi_pid == (uint32_t)getpid())
+		return;
+	if (!sent_by_kernel(info))
+		atomic_store(&f->board->got[sig], boot_now().ns);
+	if (sig == SIGCONT)
+		on_continued(f);
+	else if (!atomic_load(&f->board->went))
+		on_early_signal(f, sig);
+	else
+		on_late_signal(f, sig, sent_by_kernel(info));
+}
+
+static void reap(struct front *f)
+{
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == f->keeper) {
+			f->keeper = 0;
+			f->keeper_status = status;
+			f->over = true;
+		} else if (pid == witness_pid()) {
+			witness_ended();
+		}
+	}
+}
+
+static void on_signals(struct front *f)
+{
+	struct signalfd_siginfo info;
+	bool child = false;
+
+	while (read(f->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			child = true;
+		else
+			on_signal(f, &info);
+	}
+	if (child)
+		reap(f);
+	decide_all(f);
+}
+
+/* --- the keeper -------------------------------------------------------- */
+
+static void take_descriptors(struct front *f, struct msghdr *header,
+			     const struct message *message)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(header);
+	int *targets[2] = { &f->command_fd, &f->lock_fd };
+	size_t n = 0;
+
+	if (!c || c->cmsg_type != SCM_RIGHTS)
+		return;
+	for (int i = 0; i < 2; i++) {
+		if (!message->fds[i] ||
+		    CMSG_LEN((n + 1) * sizeof(int)) > c->cmsg_len)
+			continue;
+		memcpy(targets[i], CMSG_DATA(c) + n * sizeof(int),
+		       sizeof(int));
+		n++;
+	}
+}
+
+static void on_message(struct front *f, const struct message *message,
+		       struct msghdr *header)
+{
+	switch (message->kind) {
+	case MESSAGE_HELD:
+		f->command = message->value;
+		take_descriptors(f, header, message);
+		(void)witness_start();
+		return;
+	case MESSAGE_STOPPED:
+		on_stopped(f, message->value);
+		return;
+	case MESSAGE_DONE:
+		f->over = true;
+		f->stuck = message->value != 0;
+		return;
+	case MESSAGE_GUARD:  /* the timer is set anew in any case */
+	case MESSAGE_SIGNAL: /* these two are ours to send */
+	case MESSAGE_RELAY:
+		return;
+	}
+}
+
+/* One packet. False: there is none now. */
+static bool receive(struct front *f)
+{
+	struct message message;
+	struct iovec data = { &message, sizeof(message) };
+	union {
+		char space[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct msghdr header = { .msg_iov = &data,
+				 .msg_iovlen = 1,
+				 .msg_control = control.space,
+				 .msg_controllen = sizeof(control.space) };
+	ssize_t n = recvmsg(f->sock, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n == (ssize_t)sizeof(message)) {
+		on_message(f, &message, &header);
+		return true;
+	}
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		f->over = true;
+	return false;
+}
+
+/* --- the end ----------------------------------------------------------- */
+
+static void told_fate(void *context, const struct tree_process *process,
+		      enum tree_fate fate)
+{
+	struct front *f = context;
+	struct notice notice = { .kind = NOTICE_CANNOT_KILL,
+				 .when = wall_now(),
+				 .pid = process->id.pid,
+				 .text = process->name };
+
+	if (fate != TREE_SIGNALLED)
+		f->plan->tell(f->plan->context, &notice);
+}
+
+/* The keeper failed: end all that is below us, then let the lock go. */
+static void end_it_all(struct front *f)
+{
+	pid_t apart[1] = { witness_pid() };
+	struct tree tree = { .root = getpid(),
+			     .apart = apart,
+			     .aparts = apart[0] > 0 };
+	struct tree_count count = { .live = 1 };
+
+	if (f->keeper > 0)
+		(void)kill(f->keeper, SIGKILL);
+	for (int i = 0; i < KILL_ROUNDS && count.live > 0; i++) {
+		bool last = i == KILL_ROUNDS - 1;
+
+		count = (struct tree_count){ 0 };
+		if (tree_kill(&tree, tree_patience, last ? told_fate : NULL, f,
+			      &count) == RC_UNSUPPORTED) {
+			if (f->command > 0)
+				signal_command(f, SIGKILL);
+			break;
+		}
+		if (count.live > 0 && count.live == count.denied) {
+			(void)tree_signal(&tree, SIGKILL, told_fate, f,
+					  &count);
+			break;
+		}
+	}
+	if (f->lock_fd >= 0)
+		(void)flock(f->lock_fd, LOCK_UN);
+}
+
+static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
+{
+	bool went = atomic_load(&f->board->went);
+	bool settled = atomic_load(&f->board->settled);
+
+	end_it_all(f);
+	if (settled) {
+		*outcome = f->board->outcome;
+		return;
+	}
+	*outcome = (struct outcome){ .how = OUTCOME_FAILED };
+	if (f->withdrawn != 0 && !went) {
+		outcome->how = OUTCOME_INTERRUPTED;
+		outcome->status = f->withdrawn;
+	} else if (atomic_load(&f->board->lost) || (late && went)) {
+		outcome->how = OUTCOME_LOST;
+		(void)err_set(&outcome->err, RC_LOST,
+			      "the keeper (process %d) did not renew it in "
+			      "time",
+			      (int)f->keeper);
+	} else if (late) {
+		(void)err_set(&outcome->err, RC_FAILED,
+			      "the location does not answer");
+	} else if (went) {
+		(void)err_set(&outcome->err, RC_FAILED,
+			      "the keeper was killed; COMMAND was ended, the "
+			      "lock is left to become stale");
+	} else {
+		(void)err_set(&outcome->err, RC_FAILED,
+			      "the keeper was killed before COMMAND was "
+			      "started");
+	}
+}
+
+static void arm(const struct front *f)
+{
+	struct boot wake = { atomic_load(&f->board->guard) };
+	struct itimerspec when = { 0 };
+
+	wake = boot_min(wake, f->doubts_due);
+	wake = boot_min(wake, f->withdraw_until);
+	if (wake.ns < NSEC_FOREVER) {
+		when.it_value.tv_sec = wake.ns / NSEC_PER_SEC;
+		when.it_value.tv_nsec = wake.ns % NSEC_PER_SEC;
+		if (wake.ns <= 0)
+			when.it_value.tv_nsec = 1;
+	}
+	(void)timerfd_settime(f->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* True: the keeper is too late. */
+static bool turn(struct front *f)
+{
+	struct pollfd fds[] = { { .fd = f->sock, .events = POLLIN },
+				{ .fd = f->signals, .events = POLLIN },
+				{ .fd = f->timer, .events = POLLIN } };
+	struct boot now;
+
+	arm(f);
+	(void)poll(fds, 3, -1);
+	/* What it said last counts even if it is gone. */
+	while (receive(f) && !f->over)
+		;
+	if (fds[1].revents)
+		on_signals(f);
+	else if (fds[2].revents)
+		decide_all(f);
+	now = boot_now();
+	return boot_reached(now, (struct boot){
+					 atomic_load(&f->board->guard) }) ||
+	       boot_reached(now, f->withdraw_until);
+}
+
+static void forget_signals(struct front *f)
+{
+	struct signalfd_siginfo info;
+
+	/* COMMAND had its chance: what came is not for the caller's mask. */
+	while (read(f->signals, &info, sizeof(info)) == sizeof(info))
+		;
+}
+
+static void finish(struct front *f)
+{
+	if (f->keeper > 0 && !f->stuck)
+		while (waitpid(f->keeper, NULL, 0) < 0 && errno == EINTR)
+			;
+	witness_stop();
+	forget_signals(f);
+	if (f->lock_fd >= 0)
+		(void)close(f->lock_fd);
+	if (f->command_fd >= 0)
+		(void)close(f->command_fd);
+	if (f->signals >= 0)
+		(void)close(f->signals);
+	if (f->timer >= 0)
+		(void)close(f->timer);
+}
+
+void front_run(const struct front_start *start, struct outcome *outcome)
+{
+	static struct front front;
+	struct front *f = &front;
+	bool late = false;
+	sigset_t all;
+
+	*f = (struct front){ .plan = start->plan,
+			     .board = start->board,
+			     .sock = start->sock,
+			     .keeper = start->keeper,
+			     .command_fd = -1,
+			     .lock_fd = -1,
+			     .doubts_due = BOOT_NEVER,
+			     .withdraw_until = BOOT_NEVER };
+	(void)sigfillset(&all);
+	f->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	f->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (f->timer < 0 || f->signals < 0)
+		f->over = true; /* no guard: better none of it at all */
+	while (!f->over && !late)
+		late = turn(f);
+	if (atomic_load(&f->board->done))
+		*outcome = f->board->outcome;
+	else
+		keeper_failed(f, late, outcome);
+	finish(f);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The front: the process that the shell, cron or systemd knows. Guard and
+ * last reaper: when the keeper is gone, or has not renewed the lock in time,
+ * it kills everything below. Relays the signals that only it got, stops and
+ * continues with the command, and waits for the end.
+ *
+ * After the fork only async-signal-safe calls are made here, and nothing is
+ * loaded: it must not depend on anything that can hang.
+ */
+#ifndef SUPERVISE_FRONT_H
+#define SUPERVISE_FRONT_H
+
+#include "supervise/board.h"
+
+struct front_start {
+	const struct plan *plan;
+	struct board *board;
+	int sock;     /* to the keeper */
+	pid_t keeper; /* our child */
+};
+
+/* Call it with all signals blocked, subreaper set. Returns at the end. */
+void front_run(const struct front_start *start, struct outcome *outcome);
+
+#endif

@@ -1,0 +1,860 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "supervise/keeper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "supervise/tree.h"
+#include "supervise/worker.h"
+#include "util/text.h"
+
+/* A command that is this short needs no worker. */
+static const nsec worker_delay = 20 * NSEC_PER_MSEC;
+/* A system call that blocks is interrupted again after this. */
+static const nsec poke_again = 50 * NSEC_PER_MSEC;
+/* The front got the same signal as we within this time: it was sent to all
+ * of us (systemd, by control group), and COMMAND has it already. */
+static const nsec same_signal = 100 * NSEC_PER_MSEC;
+static const nsec look_at_front = 25 * NSEC_PER_MSEC;
+/* One round of killing or stopping; the loop goes on in between. */
+static const nsec tree_patience = 200 * NSEC_PER_MSEC;
+/* What a hanging first try is given before the front ends it all. */
+static const nsec inline_patience = 95 * NSEC_PER_SEC;
+
+struct keeper {
+	const struct plan *plan;
+	struct command *command;
+	struct board *board;
+	int sock;
+	pid_t front;
+
+	struct lock *lock;
+	struct worker worker;
+	struct policy policy;
+	int timer, signals, loss_fd;
+
+	struct boot worker_at; /* when to start it; BOOT_NEVER: not by time */
+	struct boot poke_at;
+	bool hinted; /* do not look at loss_fd until it was emptied */
+	bool front_gone;
+
+	bool reaped; /* the command */
+	int status;
+	bool frozen; /* we stopped the tree */
+	struct tree_set stopped;
+	unsigned denied; /* how many of those were told */
+
+	int asked; /* a signal sent to us alone, perhaps */
+	struct boot asked_at;
+
+	struct lock_info mine, holder;
+	bool has_holder;
+	struct err err; /* the last failure of the lock */
+};
+
+/* --- telling ----------------------------------------------------------- */
+
+static void tell(struct keeper *k, struct notice *notice)
+{
+	notice->when = wall_now();
+	k->plan->tell(k->plan->context, notice);
+}
+
+static void tell_text(struct keeper *k, enum notice_kind kind,
+		      const char *text)
+{
+	struct notice notice = { .kind = kind, .text = text };
+
+	tell(k, &notice);
+}
+
+static nsec waited(const struct keeper *k)
+{
+	return boot_until(k->policy.started, boot_now());
+}
+
+static void tell_waiting(struct keeper *k)
+{
+	struct notice notice = { .kind = NOTICE_WAITING,
+				 .lock = k->has_holder ? &k->holder : NULL,
+				 .waited = waited(k),
+				 .left = policy_left(&k->policy, boot_now()),
+				 .text = k->err.text[0] ? k->err.text : NULL };
+
+	if (!k->plan->quiet_wait)
+		tell(k, &notice);
+}
+
+static void tell_acquired(struct keeper *k)
+{
+	struct notice notice = { .kind = NOTICE_ACQUIRED,
+				 .lock = &k->mine,
+				 .waited = waited(k) };
+
+	tell(k, &notice);
+	notice = (struct notice){ .kind = NOTICE_STARTED,
+				  .lock = &k->mine,
+				  .pid = k->command->pid };
+	tell(k, &notice);
+}
+
+static void tell_in_doubt(struct keeper *k, const char *text)
+{
+	struct notice notice = { .kind = NOTICE_IN_DOUBT,
+				 .lock = &k->mine,
+				 .left = policy_left(&k->policy, boot_now()),
+				 .text = text };
+
+	tell(k, &notice);
+}
+
+static void loss_text(const struct keeper *k, struct err *e)
+{
+	const char *last = k->err.text[0] ? k->err.text : "no answer";
+
+	switch (k->policy.loss) {
+	case LOSS_NONE:
+		return;
+	case LOSS_TOLD:
+		(void)err_set(e, RC_LOST, "%s", last);
+		return;
+	case LOSS_EXPIRED:
+		(void)err_set(e, RC_LOST, "it could not be renewed in time: %s",
+			      last);
+		return;
+	case LOSS_SLEPT:
+		(void)err_set(e, RC_LOST,
+			      "this machine slept, or the keeper was stopped, "
+			      "for longer than the lock is good for");
+		return;
+	}
+}
+
+static void tell_lost(struct keeper *k)
+{
+	struct err e = { 0 };
+	struct notice notice = { .kind = NOTICE_LOST,
+				 .lock = &k->mine,
+				 .text = e.text };
+
+	loss_text(k, &e);
+	tell(k, &notice);
+}
+
+static bool tell_one(void *context, const struct tree_process *process)
+{
+	struct keeper *k = context;
+	struct notice notice = { .kind = NOTICE_DESCENDANT,
+				 .pid = process->id.pid,
+				 .text = process->name };
+
+	if (process->live)
+		tell(k, &notice);
+	return true;
+}
+
+static struct tree tree_of(const struct keeper *k)
+{
+	return (struct tree){ .root = getpid(),
+			      .kept = k->reaped ? 0 : k->command->pid };
+}
+
+static void tell_lingering(struct keeper *k)
+{
+	struct tree tree = tree_of(k);
+
+	if (tree_each(&tree, tell_one, k) != RC_OK)
+		tell_text(k, NOTICE_WARNING,
+			  "processes that COMMAND started still run, but "
+			  "cannot be found without a readable /proc");
+}
+
+static void say(struct keeper *k, const struct step *s)
+{
+	struct notice signalled = { .kind = NOTICE_SIGNALLED,
+				    .signal = s->kill };
+
+	if (s->say & SAY_WAITING)
+		tell_waiting(k);
+	if (s->say & SAY_TRY_FAILED)
+		tell_text(k, NOTICE_WARNING, k->err.text);
+	if (s->say & SAY_ACQUIRED)
+		tell_acquired(k);
+	if (s->say & SAY_REFRESHED)
+		tell_text(k, NOTICE_REFRESHED, NULL);
+	if (s->say & SAY_IN_DOUBT)
+		tell_in_doubt(k, k->err.text);
+	if (s->say & SAY_SILENT)
+		tell_in_doubt(k, "no answer");
+	if (s->say & SAY_SLEPT)
+		tell_text(k, NOTICE_WARNING,
+			  "this machine slept, or the keeper was stopped: "
+			  "COMMAND is stopped until the lock is verified");
+	if (s->say & SAY_LOST)
+		tell_lost(k);
+	if (s->say & SAY_MAX_HOLD)
+		tell_text(k, NOTICE_WARNING, "--max-hold is over");
+	if (s->say & SAY_LINGERING)
+		tell_lingering(k);
+	if (s->say & SAY_SIGNALLED)
+		tell(k, &signalled);
+	if (s->say & SAY_RELEASED)
+		tell_text(k, NOTICE_RELEASED, NULL);
+	if (s->say & SAY_RELEASE_FAILED) {
+		char text[400];
+
+		(void)snprintf(text, sizeof(text),
+			       "the lock could not be removed: %s",
+			       k->err.text[0] ? k->err.text : "no answer");
+		tell_text(k, NOTICE_WARNING, text);
+	}
+}
+
+/* --- the front --------------------------------------------------------- */
+
+static void set_guard(struct keeper *k, struct boot guard)
+{
+	struct message message = { .kind = MESSAGE_GUARD };
+	int64_t before = atomic_exchange(&k->board->guard, guard.ns);
+
+	/* The front looks again when the old one passes; if that is too late
+	 * for the new one, it has to be told. */
+	if (guard.ns < before)
+		(void)send(k->sock, &message, sizeof(message), MSG_NOSIGNAL);
+}
+
+static bool send_with(int sock, const struct message *message,
+		      const int *fds, size_t n)
+{
+	struct message copy = *message;
+	struct iovec data = { &copy, sizeof(copy) };
+	union {
+		char space[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr first;
+	} control = { 0 };
+	struct msghdr header = { .msg_iov = &data, .msg_iovlen = 1 };
+
+	if (n > 0) {
+		header.msg_control = &control;
+		header.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		control.first.cmsg_level = SOL_SOCKET;
+		control.first.cmsg_type = SCM_RIGHTS;
+		control.first.cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(&control.first), fds, n * sizeof(int));
+	}
+	return sendmsg(sock, &header, MSG_NOSIGNAL) > 0;
+}
+
+/*
+ * Share the lock with the front. Once the packet is in its queue, the front
+ * has the kernel lock: a description in flight lives as long as the receiving
+ * socket, which is the front's alone, whatever becomes of us. So there is no
+ * answer to wait for.
+ */
+static bool share_with_front(struct keeper *k)
+{
+	struct message message = { .kind = MESSAGE_HELD,
+				   .value = k->command->pid };
+	int pidfd = (int)syscall(SYS_pidfd_open, k->command->pid, 0);
+	int lock_fd = -1, fds[2];
+	size_t n = 0;
+	bool sent;
+
+	if (k->lock->ops->kernel_lock_fd)
+		lock_fd = k->lock->ops->kernel_lock_fd(k->lock);
+	message.fds[0] = pidfd >= 0;
+	message.fds[1] = lock_fd >= 0;
+	if (pidfd >= 0)
+		fds[n++] = pidfd;
+	if (lock_fd >= 0)
+		fds[n++] = lock_fd;
+	sent = send_with(k->sock, &message, fds, n);
+	if (!sent)
+		(void)err_sys(&k->err, RC_FAILED, errno,
+			      "sharing the lock with the front");
+	if (pidfd >= 0)
+		(void)close(pidfd);
+	return sent;
+}
+
+static _Noreturn void end(struct keeper *k)
+{
+	struct message message = { .kind = MESSAGE_DONE };
+
+	/* A gate that was never told "go" is ours alone. */
+	if (!k->reaped && !atomic_load(&k->board->went)) {
+		command_drop(k->command);
+		(void)kill(k->command->pid, SIGKILL);
+		(void)waitpid(k->command->pid, NULL, 0);
+	}
+	atomic_store(&k->board->done, true);
+	message.value = k->worker.busy; /* then our end may take for ever */
+	(void)send(k->sock, &message, sizeof(message), MSG_NOSIGNAL);
+	_exit(0);
+}
+
+static void fail(struct keeper *k, const struct err *e)
+{
+	k->board->outcome.how = OUTCOME_FAILED;
+	k->board->outcome.err = *e;
+}
+
+/* --- how it ended ------------------------------------------------------ */
+
+static void command_outcome(const struct keeper *k, struct outcome *outcome)
+{
+	int failed = atomic_load(&k->board->exec_errno);
+
+	if (failed != 0) {
+		outcome->how = failed == ENOENT ? OUTCOME_NOT_FOUND :
+						  OUTCOME_CANNOT_EXEC;
+		(void)err_sys(&outcome->err, RC_FAILED, failed, "%s",
+			      k->command->path);
+	} else if (WIFSIGNALED(k->status)) {
+		outcome->how = OUTCOME_SIGNALLED;
+		outcome->status = WTERMSIG(k->status);
+	} else {
+		outcome->how = OUTCOME_EXITED;
+		outcome->status = WEXITSTATUS(k->status);
+	}
+}
+
+static void failed_outcome(const struct keeper *k, struct outcome *outcome)
+{
+	outcome->how = OUTCOME_FAILED;
+	if (k->reaped && !atomic_load(&k->board->went))
+		(void)err_set(&outcome->err, RC_FAILED,
+			      "the process for COMMAND was killed before it "
+			      "could start");
+	else
+		outcome->err = k->err;
+}
+
+static void fill_outcome(const struct keeper *k, struct outcome *outcome)
+{
+	*outcome = (struct outcome){ 0 };
+	switch (k->policy.verdict) {
+	case VERDICT_COMMAND:
+		command_outcome(k, outcome);
+		return;
+	case VERDICT_LOST:
+		outcome->how = OUTCOME_LOST;
+		loss_text(k, &outcome->err);
+		return;
+	case VERDICT_BUSY:
+		outcome->how = OUTCOME_BUSY;
+		outcome->err = k->err;
+		return;
+	case VERDICT_MAX_HOLD:
+		outcome->how = OUTCOME_MAX_HOLD;
+		return;
+	case VERDICT_FAILED:
+		failed_outcome(k, outcome);
+		return;
+	case VERDICT_SILENT:
+		outcome->how = OUTCOME_FAILED;
+		(void)err_set(&outcome->err, RC_FAILED,
+			      "%s: no answer in time",
+			      k->plan->wish.location->shown);
+		return;
+	case VERDICT_INTERRUPTED:
+		outcome->how = OUTCOME_INTERRUPTED;
+		outcome->status = k->policy.signal;
+		return;
+	}
+}
+
+/* --- carrying out ------------------------------------------------------ */
+
+static void told_fate(void *context, const struct tree_process *process,
+		      enum tree_fate fate)
+{
+	struct keeper *k = context;
+	struct notice notice = { .kind = NOTICE_CANNOT_KILL,
+				 .pid = process->id.pid,
+				 .text = process->name };
+
+	if (fate != TREE_SIGNALLED && k->denied == 0)
+		tell(k, &notice);
+}
+
+/* Without /proc only the command itself can be found. */
+static void kill_command_only(struct keeper *k, int sig,
+			      struct tree_count *count)
+{
+	if (!k->reaped) {
+		(void)kill(k->command->pid, sig);
+		if (sig == SIGTERM)
+			(void)kill(k->command->pid, SIGCONT);
+	}
+	count->live = !tree_is_bare();
+	count->denied = k->reaped && count->live > 0;
+}
+
+static struct event kill_tree(struct keeper *k, int sig)
+{
+	struct tree tree = tree_of(k);
+	struct tree_count count = { 0 };
+	struct event event = { .kind = EVENT_COUNTED, .signal = sig };
+	enum rc rc;
+
+	if (sig == SIGKILL) {
+		rc = tree_kill(&tree, tree_patience, told_fate, k, &count);
+	} else {
+		rc = tree_signal(&tree, sig, told_fate, k, &count);
+		if (rc == RC_OK)
+			rc = tree_signal(&tree, SIGCONT, NULL, NULL,
+					 &(struct tree_count){ 0 });
+	}
+	if (rc == RC_UNSUPPORTED)
+		kill_command_only(k, sig, &count);
+	else if (rc != RC_OK && count.live == 0)
+		count.live = 1; /* not known: ask again */
+	tree_set_release(&k->stopped);
+	k->frozen = false;
+	event.live = count.live;
+	event.denied = count.denied + count.hidden;
+	if (event.denied > event.live)
+		event.denied = event.live;
+	k->denied = event.denied;
+	return event;
+}
+
+static void freeze(struct keeper *k)
+{
+	struct tree tree = tree_of(k);
+	struct tree_count count = { 0 };
+
+	k->frozen = true;
+	if (tree_stop(&tree, tree_patience, &k->stopped, &count) ==
+	    RC_UNSUPPORTED)
+		(void)kill(k->command->pid, SIGSTOP);
+}
+
+static void thaw(struct keeper *k)
+{
+	struct tree tree = tree_of(k);
+
+	if (!k->frozen)
+		return;
+	k->frozen = false;
+	if (tree_continue(&tree, &k->stopped) == RC_UNSUPPORTED && !k->reaped)
+		(void)kill(k->command->pid, SIGCONT);
+}
+
+static void note_answer(struct keeper *k, const struct answer *answer,
+			struct event *event)
+{
+	*event = (struct event){ .kind = EVENT_REPLY,
+				 .job = answer->job,
+				 .rc = answer->rc,
+				 .begun = answer->begun,
+				 .term = answer->term };
+	if (answer->rc != RC_OK)
+		k->err = answer->err;
+	if (answer->job == JOB_ACQUIRE && answer->rc == RC_OK)
+		k->mine = answer->mine;
+	if (answer->job == JOB_ACQUIRE && answer->rc == RC_BUSY) {
+		event->other_holder =
+			!k->has_holder ||
+			strcmp(k->holder.id, answer->holder.id) != 0;
+		k->holder = answer->holder;
+		k->has_holder = true;
+	}
+	if (answer->job == JOB_REFRESH && answer->rc == RC_OK)
+		k->hinted = false;
+}
+
+/* In this thread: nothing of COMMAND runs, and the front guards. */
+static void work_inline(struct keeper *k, const struct work *work,
+			struct event *event)
+{
+	struct answer answer;
+
+	bool trying = work->job == JOB_ACQUIRE;
+
+	/* Before "go" the front writes only to withdraw, or ends. */
+	if (trying)
+		set_guard(k, boot_add(work->give_up, inline_patience));
+	work_perform(k->lock, work, trying ? k->sock : -1, &answer);
+	note_answer(k, &answer, event);
+}
+
+/* True: done in place, *event is the reply. */
+static bool work(struct keeper *k, const struct step *s, struct event *event)
+{
+	struct work job = { s->job, s->give_up, s->patience, s->leash };
+	struct err e;
+
+	if (k->worker.started) {
+		worker_post(&k->worker, &job);
+		return false;
+	}
+	if (s->job == JOB_WAIT || s->job == JOB_REFRESH) {
+		if (worker_start(&k->worker, k->lock, &e) == RC_OK) {
+			worker_post(&k->worker, &job);
+			return false;
+		}
+		if (s->job == JOB_WAIT) {
+			*event = (struct event){ .kind = EVENT_REPLY,
+						 .job = JOB_WAIT,
+						 .rc = RC_FAILED };
+			return true;
+		}
+		/* Better in place, under the front's guard, than not at all. */
+	}
+	work_inline(k, &job, event);
+	return true;
+}
+
+static void cancel(struct keeper *k)
+{
+	worker_cancel(&k->worker);
+	k->poke_at = boot_add(boot_now(), poke_again);
+}
+
+static void go(struct keeper *k)
+{
+	command_tell_lock(k->command, &k->mine);
+	atomic_store(&k->board->went, true);
+	command_go(k->command);
+	if (!k->worker.started)
+		k->worker_at = boot_add(boot_now(), worker_delay);
+	if (k->lock->ops->loss_fd)
+		k->loss_fd = k->lock->ops->loss_fd(k->lock);
+}
+
+/* Everything that ends or stops something comes before everything that
+ * could block. True: *event is what came of it, and goes to the policy. */
+static bool carry_out(struct keeper *k, const struct step *s,
+		      struct event *event)
+{
+	bool more = false;
+
+	if (s->kill != 0) {
+		*event = kill_tree(k, s->kill);
+		more = true;
+	}
+	if (s->freeze)
+		freeze(k);
+	if (s->thaw)
+		thaw(k);
+	if (s->relay != 0 && !k->reaped)
+		(void)kill(k->command->pid, s->relay);
+	if (s->drop)
+		command_drop(k->command);
+	set_guard(k, s->guard);
+	if (s->hand_over) {
+		*event = (struct event){ .kind = EVENT_HANDED,
+					 .shared = share_with_front(k) };
+		more = true;
+	}
+	if (s->go)
+		go(k);
+	if (k->policy.phase == PHASE_RELEASING && !k->board->settled) {
+		fill_outcome(k, &k->board->outcome);
+		atomic_store(&k->board->settled, true);
+	}
+	if (k->policy.loss != LOSS_NONE)
+		atomic_store(&k->board->lost, true);
+	if (s->cancel)
+		cancel(k);
+	if (s->say != 0)
+		say(k, s);
+	return more;
+}
+
+static void step(struct keeper *k, struct event event)
+{
+	bool more;
+
+	do {
+		struct step s = policy_step(&k->policy, &event, boot_now());
+
+		more = carry_out(k, &s, &event);
+		if (s.end) {
+			fill_outcome(k, &k->board->outcome);
+			end(k);
+		}
+		if (s.job != JOB_NONE) {
+			struct event reply;
+
+			if (work(k, &s, &reply)) {
+				if (more)
+					step(k, event);
+				event = reply;
+				more = true;
+			}
+		}
+	} while (more);
+}
+
+/* --- what the kernel reports ------------------------------------------- */
+
+static void tell_front_stopped(struct keeper *k, int sig)
+{
+	struct message message = { .kind = MESSAGE_STOPPED, .value = sig };
+
+	if (!k->frozen)
+		(void)send(k->sock, &message, sizeof(message), MSG_NOSIGNAL);
+}
+
+/* True: the command has ended. */
+static bool look_at_command(struct keeper *k)
+{
+	pid_t pid;
+	int status;
+
+	while (!k->reaped && (pid = waitpid(k->command->pid, &status,
+					    WNOHANG | WUNTRACED |
+						    WCONTINUED)) > 0) {
+		if (WIFSTOPPED(status)) {
+			tell_front_stopped(k, WSTOPSIG(status));
+		} else if (WIFCONTINUED(status)) {
+			if (getppid() == k->front)
+				(void)kill(k->front, SIGCONT);
+		} else {
+			k->reaped = true;
+			k->status = status;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void on_child(struct keeper *k)
+{
+	struct tree tree;
+
+	if (look_at_command(k))
+		step(k, (struct event){ .kind = EVENT_COMMAND_ENDED });
+	tree = tree_of(k);
+	if (tree_reap(&tree))
+		step(k, (struct event){ .kind = EVENT_BARE });
+}
+
+/* A signal to us alone asks for an orderly end; one to everybody was not
+ * meant for us. Which of the two is seen when the front had time to get it. */
+static void on_asked(struct keeper *k, int sig)
+{
+	if (sig != SIGTERM && sig != SIGINT && sig != SIGQUIT)
+		return; /* SIGHUP above all: `restic unlock` sends it */
+	k->asked = sig;
+	k->asked_at = boot_now();
+}
+
+static void check_asked(struct keeper *k)
+{
+	int sig = k->asked;
+	struct boot got;
+
+	if (sig == 0 || boot_until(k->asked_at, boot_now()) < look_at_front)
+		return;
+	k->asked = 0;
+	got.ns = atomic_load(&k->board->got[sig]);
+	if (boot_until(got, k->asked_at) > same_signal)
+		step(k, (struct event){ .kind = EVENT_SIGNAL,
+					.signal = sig });
+}
+
+static void on_signals(struct keeper *k)
+{
+	struct signalfd_siginfo info;
+	bool child = false;
+
+	while (read(k->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			child = true;
+		else
+			on_asked(k, (int)info.ssi_signo);
+	}
+	if (child)
+		on_child(k);
+}
+
+static void on_front(struct keeper *k)
+{
+	struct message message;
+	ssize_t n;
+
+	while ((n = recv(k->sock, &message, sizeof(message), MSG_DONTWAIT)) ==
+	       sizeof(message)) {
+		if (message.kind == MESSAGE_RELAY && !k->reaped)
+			(void)kill(k->command->pid, message.value);
+		if (message.kind == MESSAGE_SIGNAL)
+			step(k, (struct event){ .kind = EVENT_SIGNAL,
+						.signal = message.value });
+	}
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		k->front_gone = true;
+		step(k, (struct event){ .kind = EVENT_FRONT_GONE });
+	}
+}
+
+static void on_answer(struct keeper *k)
+{
+	struct answer answer;
+	struct event event;
+
+	if (!worker_take(&k->worker, &answer))
+		return;
+	note_answer(k, &answer, &event);
+	step(k, event);
+}
+
+/* Early enough for the first refresh, but not in the command's way. */
+static void check_worker(struct keeper *k)
+{
+	struct err e;
+
+	if (boot_reached(boot_now(), k->worker_at)) {
+		k->worker_at = BOOT_NEVER;
+		if (!k->worker.started)
+			(void)worker_start(&k->worker, k->lock, &e);
+	}
+	if (boot_reached(boot_now(), k->poke_at)) {
+		k->poke_at = BOOT_NEVER;
+		if (k->worker.busy && k->worker.cancelled)
+			cancel(k);
+	}
+}
+
+static void arm(const struct keeper *k)
+{
+	struct boot wake = boot_min(k->policy.wake,
+				    boot_min(k->worker_at, k->poke_at));
+	struct itimerspec when = { 0 };
+
+	if (k->asked != 0)
+		wake = boot_min(wake, boot_add(k->asked_at, look_at_front));
+	if (wake.ns < NSEC_FOREVER) {
+		/* Zero would disarm it. */
+		if (wake.ns <= 0)
+			wake.ns = 1;
+		when.it_value.tv_sec = wake.ns / NSEC_PER_SEC;
+		when.it_value.tv_nsec = wake.ns % NSEC_PER_SEC;
+	}
+	(void)timerfd_settime(k->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+static void turn(struct keeper *k)
+{
+	enum { TIMER, SIGNAL, FRONT, ANSWER, LOSS, SOURCES };
+	struct pollfd fds[SOURCES] = {
+		[TIMER] = { .fd = k->timer, .events = POLLIN },
+		[SIGNAL] = { .fd = k->signals, .events = POLLIN },
+		[FRONT] = { .fd = k->front_gone ? -1 : k->sock,
+			    .events = POLLIN },
+		[ANSWER] = { .fd = k->worker.started ? k->worker.ready_fd : -1,
+			     .events = POLLIN },
+		[LOSS] = { .fd = k->hinted ? -1 : k->loss_fd,
+			   .events = POLLIN }
+	};
+
+	arm(k);
+	if (poll(fds, SOURCES, -1) <= 0)
+		return;
+	/* Time first: after a sleep nothing else may come before it. */
+	if (fds[TIMER].revents)
+		step(k, (struct event){ .kind = EVENT_TIME });
+	if (fds[ANSWER].revents)
+		on_answer(k);
+	if (fds[SIGNAL].revents)
+		on_signals(k);
+	if (fds[FRONT].revents)
+		on_front(k);
+	if (fds[LOSS].revents) {
+		k->hinted = true;
+		step(k, (struct event){ .kind = EVENT_HINT });
+	}
+	check_asked(k);
+	check_worker(k);
+}
+
+/* --- beginning --------------------------------------------------------- */
+
+static enum rc open_lock(struct keeper *k, struct err *e)
+{
+	static struct self self;
+	static struct lock_wish wish;
+	struct call call = { BOOT_NEVER, k->sock };
+
+	self = *k->plan->wish.self;
+	self.keeper.pid = getpid();
+	self.keeper.start = process_start(self.keeper.pid);
+	wish = k->plan->wish;
+	wish.self = &self;
+	if (k->plan->open)
+		return k->plan->open(&k->lock, &wish, &call, e);
+	return lock_open(&k->lock, &wish, &call, e);
+}
+
+static enum rc open_sources(struct keeper *k, struct err *e)
+{
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	k->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	k->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (k->timer < 0 || k->signals < 0)
+		return err_sys(e, RC_FAILED, errno, "timer");
+	return RC_OK;
+}
+
+static void init_policy(struct keeper *k)
+{
+	const struct plan *plan = k->plan;
+	struct policy_config config = {
+		.wait = plan->wait,
+		.max_hold = plan->max_hold,
+		.grace = plan->grace,
+		.tell_every = plan->tell_every,
+		.paced = k->lock->ops->wait == NULL,
+		.on_lost = plan->on_lost,
+		.descendants = plan->descendants,
+		.seed = (uint64_t)boot_now().ns ^ (uint64_t)getpid() << 32,
+	};
+
+	policy_init(&k->policy, &config);
+}
+
+_Noreturn void keeper_run(const struct keeper_start *start)
+{
+	static struct keeper k;
+	struct err e = { 0 };
+
+	k.plan = start->plan;
+	k.command = start->command;
+	k.board = start->board;
+	k.sock = start->sock;
+	k.front = start->front;
+	k.loss_fd = -1;
+	k.worker_at = BOOT_NEVER;
+	k.poke_at = BOOT_NEVER;
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (command_fork(k.command, &e) != RC_OK) {
+		k.reaped = true; /* there is none */
+		fail(&k, &e);
+		end(&k);
+	}
+	/* Still in the caller's session: a password may be asked for. */
+	if (open_lock(&k, &e) != RC_OK || open_sources(&k, &e) != RC_OK) {
+		fail(&k, &e);
+		end(&k);
+	}
+	(void)setsid();
+	init_policy(&k);
+	step(&k, (struct event){ .kind = EVENT_START });
+	for (;;)
+		turn(&k);
+}

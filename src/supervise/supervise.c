@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "supervise/supervise.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "supervise/board.h"
+#include "supervise/command.h"
+#include "supervise/front.h"
+#include "supervise/keeper.h"
+#include "supervise/tree.h"
+
+/* A first try that hangs at once, before the keeper can post a guard. */
+static const nsec first_guard = 125 * NSEC_PER_SEC;
+
+struct run {
+	const struct plan *plan;
+	struct board *board;
+	struct command command;
+	struct caller caller;
+	int socks[2]; /* front, keeper */
+};
+
+static void take_signals(struct caller *caller)
+{
+	struct sigaction usual = { .sa_handler = SIG_DFL };
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_BLOCK, &all, &caller->mask);
+	/* Ignored, it would take our children's ends from us. */
+	(void)sigaction(SIGCHLD, &usual, &caller->chld);
+}
+
+static void give_signals_back(const struct caller *caller)
+{
+	(void)sigaction(SIGCHLD, &caller->chld, NULL);
+	(void)sigprocmask(SIG_SETMASK, &caller->mask, NULL);
+}
+
+static enum rc prepare(struct run *r, struct err *e)
+{
+	void *page = mmap(NULL, sizeof(*r->board), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return err_sys(e, RC_FAILED, errno, "shared memory");
+	r->board = page;
+	atomic_store(&r->board->guard, boot_add(boot_now(), first_guard).ns);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->socks) < 0)
+		return err_sys(e, RC_FAILED, errno, "socket pair");
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return err_sys(e, RC_FAILED, errno, "becoming a subreaper");
+	return command_prepare(&r->command, r->plan, &r->caller, r->board,
+			       getpid(), e);
+}
+
+/* In the front. */
+static void guard(struct run *r, pid_t keeper, struct outcome *outcome)
+{
+	struct front_start start = { .plan = r->plan,
+				     .board = r->board,
+				     .sock = r->socks[0],
+				     .keeper = keeper };
+
+	(void)close(r->socks[1]);
+	r->socks[1] = -1;
+	front_run(&start, outcome);
+}
+
+static _Noreturn void keep(struct run *r, pid_t front)
+{
+	struct keeper_start start = { .plan = r->plan,
+				      .command = &r->command,
+				      .board = r->board,
+				      .sock = r->socks[1],
+				      .front = front };
+
+	(void)close(r->socks[0]);
+	keeper_run(&start);
+}
+
+static enum rc run(struct run *r, struct outcome *outcome, struct err *e)
+{
+	enum rc rc = prepare(r, e);
+	pid_t front = getpid();
+	pid_t keeper;
+
+	if (rc != RC_OK)
+		return rc;
+	keeper = fork();
+	if (keeper < 0)
+		return err_sys(e, RC_FAILED, errno, "fork");
+	if (keeper == 0)
+		keep(r, front);
+	guard(r, keeper, outcome);
+	return RC_OK;
+}
+
+static void clean_up(struct run *r)
+{
+	for (int i = 0; i < 2; i++)
+		if (r->socks[i] >= 0)
+			(void)close(r->socks[i]);
+	free(r->command.environment);
+	free(r->command.strings);
+	if (r->board)
+		(void)munmap(r->board, sizeof(*r->board));
+}
+
+static void tell_end(const struct plan *plan, const struct outcome *outcome)
+{
+	struct notice notice = { .kind = NOTICE_ENDED,
+				 .when = wall_now(),
+				 .outcome = outcome };
+
+	plan->tell(plan->context, &notice);
+}
+
+void supervise(const struct plan *plan, struct outcome *outcome)
+{
+	struct run r = { .plan = plan, .socks = { -1, -1 } };
+	struct err e = { 0 };
+
+	*outcome = (struct outcome){ .how = OUTCOME_FAILED };
+	take_signals(&r.caller);
+	if (run(&r, outcome, &e) != RC_OK)
+		outcome->err = e;
+	clean_up(&r);
+	tell_end(plan, outcome);
+	give_signals_back(&r.caller);
+}
