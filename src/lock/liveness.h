@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Is a process that a lock names alive, dead, or not for us to say? Never by
+ * host name, never by an age. Does not block and changes nothing.
+ */
+#ifndef LOCK_LIVENESS_H
+#define LOCK_LIVENESS_H
+
+#include <stdbool.h>
+
+#include "lock/lock.h"
+#include "util/self.h"
+
+/* Where a process was when it wrote its lock. */
+struct liveness_place {
+	const char *boot_id; /* "" or NULL: not told */
+	uint64_t pid_ns;     /* 0: not told */
+	uint64_t time_ns;
+};
+
+/*
+ * A pid of this very pid namespace. NO: there is no such process, or one
+ * that started at another time (start != 0 and readable: /proc may hide
+ * processes). A process of another user, which kill(2) refuses with EPERM,
+ * is alive. A zombie counts as alive: its parent has not been told.
+ */
+enum lock_alive liveness_of_pid(const struct process *p);
+
+/*
+ * A pid that was written at `place`: UNKNOWN unless place and self agree in
+ * boot id, pid namespace and time namespace, all of them known. (Start times
+ * are shifted by a time namespace, pids mean nothing in another pid
+ * namespace, and cloned machines share host names.)
+ */
+enum lock_alive liveness_of(const struct self *self,
+			    const struct liveness_place *place,
+			    const struct process *p);
+
+/*
+ * Are we in the pid namespace the machine was booted with? Where formats name
+ * host and pid only (restic, borg), a pid may be looked up there alone: in a
+ * container the same number is somebody else.
+ */
+bool liveness_initial_pid_ns(void);
+
+#endif

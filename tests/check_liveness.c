@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <check.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lock/liveness.h"
+
+static struct self self;
+static pid_t child = -1;
+
+static void end(void)
+{
+	if (child > 0) {
+		(void)kill(child, SIGKILL);
+		(void)waitpid(child, NULL, 0);
+	}
+	child = -1;
+}
+
+static void begin(void)
+{
+	self_fill(&self);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		for (;;)
+			(void)pause();
+	}
+}
+
+static struct liveness_place here(void)
+{
+	return (struct liveness_place){ .boot_id = self.boot_id,
+					.pid_ns = self.pid_ns,
+					.time_ns = self.time_ns };
+}
+
+START_TEST(a_running_process_is_alive)
+{
+	struct process p = { .pid = child, .start = process_start(child) };
+
+	ck_assert_uint_ne(p.start, 0);
+	ck_assert_int_eq(liveness_of_pid(&p), LOCK_ALIVE_YES);
+}
+END_TEST
+
+START_TEST(a_process_whose_start_is_not_told_is_alive)
+{
+	struct process p = { .pid = child };
+
+	ck_assert_int_eq(liveness_of_pid(&p), LOCK_ALIVE_YES);
+}
+END_TEST
+
+START_TEST(an_ended_process_is_dead)
+{
+	struct process p = { .pid = child, .start = process_start(child) };
+
+	end();
+	ck_assert_int_eq(liveness_of_pid(&p), LOCK_ALIVE_NO);
+}
+END_TEST
+
+START_TEST(a_reused_pid_is_dead)
+{
+	struct process p = { .pid = child, .start = process_start(child) + 1 };
+
+	ck_assert_int_eq(liveness_of_pid(&p), LOCK_ALIVE_NO);
+}
+END_TEST
+
+START_TEST(a_process_of_another_user_is_alive)
+{
+	struct process init = { .pid = 1 };
+	int status;
+	pid_t asker = fork();
+
+	ck_assert_int_ge(asker, 0);
+	if (asker == 0) {
+		if (geteuid() == 0 && setuid(65534) < 0)
+			_exit(99);
+		_exit((int)liveness_of_pid(&init));
+	}
+	ck_assert_int_eq(waitpid(asker, &status, 0), asker);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), LOCK_ALIVE_YES);
+}
+END_TEST
+
+static const pid_t groups[] = { 0, -1, -77 };
+
+START_TEST(no_pid_is_not_for_us_to_say)
+{
+	struct process p = { .pid = groups[_i] };
+
+	ck_assert_int_eq(liveness_of_pid(&p), LOCK_ALIVE_UNKNOWN);
+}
+END_TEST
+
+START_TEST(a_process_of_this_boot_and_namespaces_is_judged)
+{
+	struct liveness_place place = here();
+	struct process p = { .pid = child, .start = process_start(child) };
+
+	if (self.time_ns == 0)
+		place.time_ns = self.time_ns = 1; /* a kernel without them */
+	ck_assert_int_eq(liveness_of(&self, &place, &p), LOCK_ALIVE_YES);
+	end();
+	ck_assert_int_eq(liveness_of(&self, &place, &p), LOCK_ALIVE_NO);
+}
+END_TEST
+
+/* The dead pid of somewhere else proves nothing. */
+START_TEST(another_boot_or_namespace_is_not_for_us_to_say)
+{
+	struct process p = { .pid = child, .start = process_start(child) };
+	struct liveness_place place = here();
+
+	end();
+	switch (_i) {
+	case 0:
+		place.boot_id = "00000000-0000-4000-8000-000000000000";
+		break;
+	case 1:
+		place.boot_id = "";
+		break;
+	case 2:
+		place.boot_id = NULL;
+		break;
+	case 3:
+		place.pid_ns++;
+		break;
+	case 4:
+		place.pid_ns = 0;
+		break;
+	case 5:
+		place.time_ns++;
+		break;
+	case 6:
+		place.time_ns = self.time_ns = 0;
+		break;
+	case 7:
+		place.boot_id = self.boot_id;
+		self.boot_id[0] = '\0';
+		break;
+	}
+	ck_assert_int_eq(liveness_of(&self, &place, &p), LOCK_ALIVE_UNKNOWN);
+}
+END_TEST
+
+START_TEST(the_initial_pid_namespace_is_told_from_others)
+{
+	ck_assert_int_eq(liveness_initial_pid_ns(), self.pid_ns == 0xEFFFFFFCu);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("liveness");
+	TCase *t = tcase_create("liveness");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, begin, end);
+	tcase_add_test(t, a_running_process_is_alive);
+	tcase_add_test(t, a_process_whose_start_is_not_told_is_alive);
+	tcase_add_test(t, an_ended_process_is_dead);
+	tcase_add_test(t, a_reused_pid_is_dead);
+	tcase_add_test(t, a_process_of_another_user_is_alive);
+	tcase_add_loop_test(t, no_pid_is_not_for_us_to_say, 0, 3);
+	tcase_add_test(t, a_process_of_this_boot_and_namespaces_is_judged);
+	tcase_add_loop_test(t, another_boot_or_namespace_is_not_for_us_to_say,
+			    0, 8);
+	tcase_add_test(t, the_initial_pid_namespace_is_told_from_others);
+	suite_add_tcase(s, t);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
