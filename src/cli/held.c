@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cli/held.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* 0: none, or not to be read. */
+static pid_t parent_of(pid_t pid)
+{
+	char path[32], stat[512], *after;
+	ssize_t len;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	len = read(fd, stat, sizeof(stat) - 1);
+	close(fd);
+	if (len <= 0)
+		return 0;
+	stat[len] = '\0';
+	/* The name may hold anything, closing brackets as well. */
+	after = strrchr(stat, ')');
+	if (!after || strlen(after) < 5)
+		return 0;
+	return (pid_t)strtol(after + 4, NULL, 10);
+}
+
+bool held_is_ancestor(pid_t pid)
+{
+	if (pid <= 0)
+		return false;
+	for (pid_t above = getppid(); above > 0; above = parent_of(above)) {
+		if (above == pid)
+			return true;
+	}
+	return false;
+}
+
+struct search {
+	const struct lock_wish *wish;
+	const char *id;
+	bool id_is_above; /* REPOLOCK_HELD_PID is an ancestor */
+	struct lock_info *own;
+	bool found;
+};
+
+static bool look_at(void *context, const struct lock_info *info)
+{
+	struct search *s = context;
+	bool by_id = s->id_is_above && strcmp(info->id, s->id) == 0;
+	bool by_pid = info->alive == LOCK_ALIVE_YES &&
+		      held_is_ancestor(info->pid);
+
+	if (info->state != LOCK_HELD || (!by_id && !by_pid))
+		return true;
+	if (info->name[0] && strcmp(info->name, s->wish->name) != 0)
+		return true;
+	*s->own = *info;
+	s->found = true;
+	return false;
+}
+
+bool held_find(struct lock_info *own, const struct lock_wish *wish)
+{
+	const char *pid = getenv("REPOLOCK_HELD_PID");
+	struct search s = { .wish = wish, .own = own,
+			    .id = getenv("REPOLOCK_HELD_ID") };
+	struct lock_wish listing = *wish;
+	struct lock *lock = NULL;
+	struct self self;
+	struct err e;
+
+	if (!s.id || !*s.id)
+		return false;
+	self_fill(&self);
+	listing.listing = true;
+	listing.self = &self;
+	s.id_is_above = pid && held_is_ancestor((pid_t)strtol(pid, NULL, 10));
+	if (lock_open(&lock, &listing, &CALL_UNLIMITED, &e) != RC_OK)
+		return false;
+	(void)lock->ops->list(lock, look_at, &s, &CALL_UNLIMITED, &e);
+	lock_close(lock);
+	return s.found;
+}
