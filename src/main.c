@@ -80,8 +80,8 @@ static int refuse(const char *word)
 			      word);
 	else if (near)
 		(void)err_set(&e, RC_MALFORMED,
-			      "there is no sub-command '%.60s', did you mean "
-			      "%s?",
+			      "there is no sub-command '%.60s' (did you mean "
+			      "%s?)",
 			      word, near);
 	else
 		(void)err_set(&e, RC_MALFORMED,
@@ -120,6 +120,5 @@ int main(int argc, char **argv)
 	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
 		return version();
 	command = find(argv[1]);
-	return command ? command->run(command, argv, argv + 1) :
-			 refuse(argv[1]);
+	return command ? command->run(command, argv, argv + 1) : refuse(argv[1]);
 }

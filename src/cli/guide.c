@@ -38,10 +38,10 @@ static bool among(const char *word, const char *const *words)
  * follows. */
 static char *const *past_wrappers(char *const *argv)
 {
-	static const char *const wrappers[] = {
-		"sudo", "doas", "nice", "ionice", "env", "time", "nohup",
-		"setsid", "chronic", NULL
-	};
+	static const char *const wrappers[] = { "sudo",   "doas",   "nice",
+						"ionice", "env",    "time",
+						"nohup",  "setsid", "chronic",
+						NULL };
 
 	while (argv[0] && argv[1] && argv[1][0] != '-' &&
 	       among(basename_of(argv[0]), wrappers))
@@ -163,8 +163,8 @@ static bool borg_works_on(char *const *argv, const char *repo)
 		char *archive;
 
 		(void)snprintf(word, sizeof(word), "%s",
-			       strncmp(*argv, "--repo=", 7) == 0 ? *argv + 7 :
-								   *argv);
+			       strncmp(*argv, "--repo=", 7) == 0 ? *argv + 7
+								 : *argv);
 		archive = strstr(word, "::");
 		if (archive)
 			*archive = '\0';
@@ -179,22 +179,35 @@ static bool borg_works_on(char *const *argv, const char *repo)
 
 static enum need restic_need(char *const *argv)
 {
-	static const char *const with_value[] = {
-		"-r", "--repo", "--repository-file", "-p", "--password-file",
-		"--password-command", "--key-hint", "--cache-dir", "--cacert",
-		"--tls-client-cert", "--limit-download", "--limit-upload",
-		"-o", "--option", "--compression", "--pack-size",
-		"--retry-lock", "--http-user-agent", "--stuck-request-timeout",
-		NULL
-	};
+	static const char *const with_value[] = { "-r",
+						  "--repo",
+						  "--repository-file",
+						  "-p",
+						  "--password-file",
+						  "--password-command",
+						  "--key-hint",
+						  "--cache-dir",
+						  "--cacert",
+						  "--tls-client-cert",
+						  "--limit-download",
+						  "--limit-upload",
+						  "-o",
+						  "--option",
+						  "--compression",
+						  "--pack-size",
+						  "--retry-lock",
+						  "--http-user-agent",
+						  "--stuck-request-timeout",
+						  NULL };
 	static const char *const none[] = {
-		"unlock", "init", "cache", "version", "self-update", "options",
-		"generate", "features", "help", "completion", NULL
+		"unlock",      "init",       "cache",    "version",
+		"self-update", "options",    "generate", "features",
+		"help",        "completion", NULL
 	};
-	static const char *const exclusive[] = {
-		"check", "forget", "prune", "tag", "migrate", "rebuild-index",
-		"repair", NULL
-	};
+	static const char *const exclusive[] = { "check",   "forget",
+						 "prune",   "tag",
+						 "migrate", "rebuild-index",
+						 "repair",  NULL };
 	static const char *const key[] = { "remove", "passwd", NULL };
 	char *const *verb = verb_of(argv, with_value);
 	bool dry = has(argv, "--dry-run") || has(argv, "-n");
@@ -226,22 +239,28 @@ static bool is_borg_2(const char *repo)
 
 static enum need borg_need(char *const *argv, const char *repo)
 {
-	static const char *const with_value[] = {
-		"-r", "--repo", "--lock-wait", "--umask", "--remote-path",
-		"--upload-ratelimit", "--upload-buffer", "--rsh",
-		"--debug-topic", "--socket", NULL
+	static const char *const with_value[] = { "-r",
+						  "--repo",
+						  "--lock-wait",
+						  "--umask",
+						  "--remote-path",
+						  "--upload-ratelimit",
+						  "--upload-buffer",
+						  "--rsh",
+						  "--debug-topic",
+						  "--socket",
+						  NULL };
+	static const char *const none[] = {
+		"break-lock", "key",     "serve",       "help", "repo-space",
+		"init",       "rcreate", "repo-create", NULL
 	};
-	static const char *const none[] = { "break-lock", "key", "serve",
-					    "help", "repo-space", "init",
-					    "rcreate", "repo-create", NULL };
-	static const char *const readers[] = {
-		"list", "info", "extract", "mount", "umount", "diff",
-		"export-tar", NULL
-	};
-	static const char *const alone_2[] = {
-		"check", "compact", "repo-delete", "repo-compress",
-		"with-lock", NULL
-	};
+	static const char *const readers[] = { "list",       "info",
+					       "extract",    "mount",
+					       "umount",     "diff",
+					       "export-tar", NULL };
+	static const char *const alone_2[] = { "check",       "compact",
+					       "repo-delete", "repo-compress",
+					       "with-lock",   NULL };
 	char *const *verb = verb_of(argv, with_value);
 
 	if (!verb || has(argv, "--bypass-lock") || among(*verb, none))
@@ -278,8 +297,7 @@ static enum rc refuse(const struct location *location, bool would_share,
 	char lease[80] = "a lease on a local directory";
 
 	if (path[0] == '/' || path[0] == '.')
-		(void)snprintf(lease, sizeof(lease), "the lease, -r %.60s",
-			       path);
+		(void)snprintf(lease, sizeof(lease), "the lease, -r %.60s", path);
 	if (would_share)
 		return err_set(e, RC_UNSUPPORTED,
 			       "%s %.20s would be kept out by our exclusive "
@@ -302,16 +320,15 @@ enum rc guide_check(const struct location *location, const struct options *o,
 
 	if (!restic && strcmp(program, "borg") != 0)
 		return RC_OK;
-	argv = past_wrappers(o->shell_line ? words_of_line(o->shell_line) :
-					     argv);
+	argv = past_wrappers(o->shell_line ? words_of_line(o->shell_line) : argv);
 	if (!argv[0] || strcmp(basename_of(argv[0]), program) != 0)
 		return RC_OK;
 	need = restic ? restic_need(argv) : borg_need(argv, location->rest);
 	if (need == NEED_NOTHING ||
 	    (need == NEED_SHARED && o->mode == LOCK_SHARED))
 		return RC_OK;
-	if (!(restic ? restic_works_on(argv, location->rest) :
-		       borg_works_on(argv, location->rest)))
+	if (!(restic ? restic_works_on(argv, location->rest)
+		     : borg_works_on(argv, location->rest)))
 		return RC_OK;
 	return refuse(location, need == NEED_SHARED, program,
 		      argv[1] ? argv[1] : "", e);

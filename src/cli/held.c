@@ -68,7 +68,8 @@ static bool look_at(void *context, const struct lock_info *info)
 bool held_find(struct lock_info *own, const struct lock_wish *wish)
 {
 	const char *pid = getenv("REPOLOCK_HELD_PID");
-	struct search s = { .wish = wish, .own = own,
+	struct search s = { .wish = wish,
+			    .own = own,
 			    .id = getenv("REPOLOCK_HELD_ID") };
 	struct lock_wish listing = *wish;
 	struct lock *lock = NULL;

@@ -43,8 +43,7 @@ static enum rc render(struct buf *out, const struct survey *s,
 		       (double)o->interval / (double)NSEC_PER_SEC) != RC_OK)
 		return RC_FAILED;
 	if (s->count == 0 && look.width > 0)
-		return buf_printf(out, e, "no locks on %s\n",
-				  s->location.shown);
+		return buf_printf(out, e, "no locks on %s\n", s->location.shown);
 	return table_show(out, s->infos, s->count, &look, e);
 }
 
@@ -65,8 +64,7 @@ static enum rc print(const struct buf *out, struct err *e)
 	return RC_OK;
 }
 
-static enum rc show_once(struct survey *s, const struct options *o,
-			 struct err *e)
+static enum rc show_once(struct survey *s, const struct options *o, struct err *e)
 {
 	struct buf out;
 	enum rc rc = survey_look(s, e);
@@ -108,8 +106,7 @@ static int exit_for(const struct survey *s, const struct options *o)
 
 		if (lock->state == LOCK_WAITING || lock->state == LOCK_STALE)
 			continue;
-		if (lock->state == LOCK_UNREADABLE ||
-		    lock->mode == LOCK_EXCLUSIVE)
+		if (lock->state == LOCK_UNREADABLE || lock->mode == LOCK_EXCLUSIVE)
 			exclusive = true;
 		else
 			shared = true;

@@ -25,13 +25,7 @@ enum option_kind {
 };
 
 /* Different options of one group contradict each other. */
-enum option_group {
-	GROUP_NONE,
-	GROUP_MODE,
-	GROUP_WAIT,
-	GROUP_VOICE,
-	GROUPS
-};
+enum option_group { GROUP_NONE, GROUP_MODE, GROUP_WAIT, GROUP_VOICE, GROUPS };
 
 struct option {
 	char letter;
@@ -45,149 +39,257 @@ struct option {
 	size_t at; /* in struct options */
 	int number;
 	nsec low, high;
-	const char *range; /* low and high in words */
+	const char *range;        /* low and high in words */
 	const char *const *words; /* ended by NULL, in the enum's order */
 };
 
 #define AT(member) offsetof(struct options, member)
 
 static const char *const words_on_lost[] = { "term", "kill", NULL };
-static const char *const words_descendants[] = { "wait", "kill", "leave",
-						 NULL };
+static const char *const words_descendants[] = { "wait", "kill", "leave", NULL };
 static const char *const words_break[] = { "safe", "all", "none", NULL };
-static const char *const words_progress[] = { "auto", "always", "never",
-					      NULL };
+static const char *const words_progress[] = { "auto", "always", "never", NULL };
 
 #define DAY (24 * 3600 * NSEC_PER_SEC)
 
 static const struct option options[] = {
-	{ .letter = 'r', .word = "repo", .value = "LOCATION",
+	{ .letter = 'r',
+	  .word = "repo",
+	  .value = "LOCATION",
 	  .help = "where the lock is: PATH, lease:PATH, flock:PATH, "
 		  "restic:REST, borg:REST; see repolock-locations(7) "
 		  "[REPOLOCK_REPOSITORY]",
-	  .variable = "REPOLOCK_REPOSITORY", .owners = OPTION_ALL,
-	  .kind = KIND_TEXT, .at = AT(repo) },
-	{ .word = "name", .value = "NAME",
+	  .variable = "REPOLOCK_REPOSITORY",
+	  .owners = OPTION_ALL,
+	  .kind = KIND_TEXT,
+	  .at = AT(repo) },
+	{ .word = "name",
+	  .value = "NAME",
 	  .help = "one of several independent leases there "
 		  "[default; REPOLOCK_NAME]",
-	  .variable = "REPOLOCK_NAME", .owners = OPTION_ALL,
-	  .kind = KIND_TEXT, .at = AT(name) },
+	  .variable = "REPOLOCK_NAME",
+	  .owners = OPTION_ALL,
+	  .kind = KIND_TEXT,
+	  .at = AT(name) },
 
-	{ .letter = 'x', .word = "exclusive",
+	{ .letter = 'x',
+	  .word = "exclusive",
 	  .help = "keep everybody else out (the default)",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_SET, .group = GROUP_MODE,
-	  .at = AT(mode), .number = LOCK_EXCLUSIVE },
-	{ .letter = 's', .word = "shared",
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_SET,
+	  .group = GROUP_MODE,
+	  .at = AT(mode),
+	  .number = LOCK_EXCLUSIVE },
+	{ .letter = 's',
+	  .word = "shared",
 	  .help = "let other shared holders in, keep exclusive ones out",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_SET, .group = GROUP_MODE,
-	  .at = AT(mode), .number = LOCK_SHARED },
-	{ .letter = 'w', .word = "wait", .value = "DURATION",
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_SET,
+	  .group = GROUP_MODE,
+	  .at = AT(mode),
+	  .number = LOCK_SHARED },
+	{ .letter = 'w',
+	  .word = "wait",
+	  .value = "DURATION",
 	  .help = "how long to wait for the lock: 90, 5m, 1h30m; 0 is -n "
 		  "[forever; REPOLOCK_WAIT]",
-	  .variable = "REPOLOCK_WAIT", .owners = OPTION_WITH_LOCK,
-	  .kind = KIND_PATIENCE, .group = GROUP_WAIT, .at = AT(wait) },
-	{ .letter = 'n', .word = "nonblock", .help = "do not wait",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_ZERO, .group = GROUP_WAIT,
+	  .variable = "REPOLOCK_WAIT",
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_PATIENCE,
+	  .group = GROUP_WAIT,
 	  .at = AT(wait) },
-	{ .letter = 'E', .word = "conflict-exit-code", .value = "N",
+	{ .letter = 'n',
+	  .word = "nonblock",
+	  .help = "do not wait",
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_ZERO,
+	  .group = GROUP_WAIT,
+	  .at = AT(wait) },
+	{ .letter = 'E',
+	  .word = "conflict-exit-code",
+	  .value = "N",
 	  .help = "exit code when the lock was not had in time [123]",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_NUMBER,
-	  .at = AT(exits.busy), .low = 0, .high = 255 },
-	{ .word = "ttl", .value = "DURATION",
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_NUMBER,
+	  .at = AT(exits.busy),
+	  .low = 0,
+	  .high = 255 },
+	{ .word = "ttl",
+	  .value = "DURATION",
 	  .help = "how long a lease is good for without being refreshed, 2s "
 		  "to 24h [5m; REPOLOCK_TTL]",
-	  .variable = "REPOLOCK_TTL", .owners = OPTION_WITH_LOCK,
-	  .kind = KIND_SPAN, .at = AT(ttl), .low = 1,
-	  .high = NSEC_FOREVER - 1, .range = "more than 0" },
-	{ .word = "reason", .value = "TEXT",
+	  .variable = "REPOLOCK_TTL",
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_SPAN,
+	  .at = AT(ttl),
+	  .low = 1,
+	  .high = NSEC_FOREVER - 1,
+	  .range = "more than 0" },
+	{ .word = "reason",
+	  .value = "TEXT",
 	  .help = "why, shown to whoever waits or lists",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_TEXT, .at = AT(reason) },
-	{ .word = "max-hold", .value = "DURATION",
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_TEXT,
+	  .at = AT(reason) },
+	{ .word = "max-hold",
+	  .value = "DURATION",
 	  .help = "end COMMAND after that long (exit code 124) [never]",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_SPAN, .at = AT(max_hold),
-	  .low = 1, .high = NSEC_FOREVER - 1, .range = "more than 0" },
-	{ .word = "lost-exit-code", .value = "N",
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_SPAN,
+	  .at = AT(max_hold),
+	  .low = 1,
+	  .high = NSEC_FOREVER - 1,
+	  .range = "more than 0" },
+	{ .word = "lost-exit-code",
+	  .value = "N",
 	  .help = "exit code when the lock was lost [122]",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_NUMBER,
-	  .at = AT(exits.lost), .low = 1, .high = 255 },
-	{ .word = "kill-after", .value = "DURATION",
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_NUMBER,
+	  .at = AT(exits.lost),
+	  .low = 1,
+	  .high = 255 },
+	{ .word = "kill-after",
+	  .value = "DURATION",
 	  .help = "time between SIGTERM and SIGKILL, at most 24h [10s]",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_SPAN,
-	  .at = AT(kill_after), .low = 0, .high = DAY,
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_SPAN,
+	  .at = AT(kill_after),
+	  .low = 0,
+	  .high = DAY,
 	  .range = "at most 24h" },
-	{ .word = "on-lost", .value = "term|kill",
+	{ .word = "on-lost",
+	  .value = "term|kill",
 	  .help = "what COMMAND gets when the lock was lost: SIGTERM, time, "
 		  "SIGKILL; or SIGKILL at once [term]",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_WORD, .at = AT(on_lost),
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_WORD,
+	  .at = AT(on_lost),
 	  .words = words_on_lost },
-	{ .word = "descendants", .value = "wait|kill|leave",
+	{ .word = "descendants",
+	  .value = "wait|kill|leave",
 	  .help = "what still runs when COMMAND has ended: hold on until it "
 		  "ends; end it; or warn and release [kill]",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_WORD,
-	  .at = AT(descendants), .words = words_descendants },
-	{ .word = "break-stale", .value = "safe|all|none",
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_WORD,
+	  .at = AT(descendants),
+	  .words = words_descendants },
+	{ .word = "break-stale",
+	  .value = "safe|all|none",
 	  .help = "what is cleared while acquiring: what is proved stale; "
 		  "also foreign locks stale by age alone; nothing [safe]",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_WORD,
-	  .at = AT(break_stale), .words = words_break },
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_WORD,
+	  .at = AT(break_stale),
+	  .words = words_break },
 	{ .word = "reentrant",
 	  .help = "just run COMMAND if an ancestor holds this very lock",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_FLAG, .at = AT(reentrant) },
-	{ .letter = 'c', .word = "command", .value = "LINE",
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_FLAG,
+	  .at = AT(reentrant) },
+	{ .letter = 'c',
+	  .word = "command",
+	  .value = "LINE",
 	  .help = "run this line by /bin/sh -c instead of COMMAND",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_TEXT,
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_TEXT,
 	  .at = AT(shell_line) },
-	{ .word = "progress", .value = "auto|always|never",
+	{ .word = "progress",
+	  .value = "auto|always|never",
 	  .help = "the waiting line: on a terminal only; everywhere; not at "
 		  "all [auto]",
-	  .owners = OPTION_WITH_LOCK, .kind = KIND_WORD, .at = AT(progress),
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_WORD,
+	  .at = AT(progress),
 	  .words = words_progress },
-	{ .word = "events", .value = "FILE|fd:N",
+	{ .word = "events",
+	  .value = "FILE|fd:N",
 	  .help = "append what happens as JSON lines [REPOLOCK_EVENTS]",
-	  .variable = "REPOLOCK_EVENTS", .owners = OPTION_WITH_LOCK,
-	  .kind = KIND_TEXT, .at = AT(events) },
+	  .variable = "REPOLOCK_EVENTS",
+	  .owners = OPTION_WITH_LOCK,
+	  .kind = KIND_TEXT,
+	  .at = AT(events) },
 
-	{ .word = "json", .help = "one JSON document instead of a table",
-	  .owners = OPTION_LIST_LOCKS, .kind = KIND_FLAG, .at = AT(json) },
-	{ .word = "watch", .help = "again and again until interrupted",
-	  .owners = OPTION_LIST_LOCKS, .kind = KIND_FLAG, .at = AT(watch) },
-	{ .word = "interval", .value = "DURATION",
+	{ .word = "json",
+	  .help = "one JSON document instead of a table",
+	  .owners = OPTION_LIST_LOCKS,
+	  .kind = KIND_FLAG,
+	  .at = AT(json) },
+	{ .word = "watch",
+	  .help = "again and again until interrupted",
+	  .owners = OPTION_LIST_LOCKS,
+	  .kind = KIND_FLAG,
+	  .at = AT(watch) },
+	{ .word = "interval",
+	  .value = "DURATION",
 	  .help = "with --watch: how often, 100ms to 24h [2s]",
-	  .owners = OPTION_LIST_LOCKS, .kind = KIND_SPAN, .at = AT(interval),
-	  .low = 100 * NSEC_PER_MSEC, .high = DAY,
+	  .owners = OPTION_LIST_LOCKS,
+	  .kind = KIND_SPAN,
+	  .at = AT(interval),
+	  .low = 100 * NSEC_PER_MSEC,
+	  .high = DAY,
 	  .range = "from 100ms to 24h" },
 	{ .word = "exit-code",
 	  .help = "exit 0 when free, 1 with shared holders only, 2 when held "
 		  "exclusively",
-	  .owners = OPTION_LIST_LOCKS, .kind = KIND_FLAG,
+	  .owners = OPTION_LIST_LOCKS,
+	  .kind = KIND_FLAG,
 	  .at = AT(exit_code) },
 
 	{ .word = "force",
 	  .help = "also locks that are not proved stale; needs ID or --all",
-	  .owners = OPTION_UNLOCK, .kind = KIND_FLAG, .at = AT(force) },
-	{ .word = "all", .help = "every lock of the location",
-	  .owners = OPTION_UNLOCK, .kind = KIND_FLAG, .at = AT(all) },
-	{ .letter = 'y', .word = "yes",
+	  .owners = OPTION_UNLOCK,
+	  .kind = KIND_FLAG,
+	  .at = AT(force) },
+	{ .word = "all",
+	  .help = "every lock of the location",
+	  .owners = OPTION_UNLOCK,
+	  .kind = KIND_FLAG,
+	  .at = AT(all) },
+	{ .letter = 'y',
+	  .word = "yes",
 	  .help = "do not ask before a live lock is broken",
-	  .owners = OPTION_UNLOCK, .kind = KIND_FLAG, .at = AT(yes) },
-	{ .word = "dry-run", .help = "say what would be done, do nothing",
-	  .owners = OPTION_UNLOCK, .kind = KIND_FLAG, .at = AT(dry_run) },
+	  .owners = OPTION_UNLOCK,
+	  .kind = KIND_FLAG,
+	  .at = AT(yes) },
+	{ .word = "dry-run",
+	  .help = "say what would be done, do nothing",
+	  .owners = OPTION_UNLOCK,
+	  .kind = KIND_FLAG,
+	  .at = AT(dry_run) },
 
 	{ .word = "insecure-no-password",
 	  .help = "the restic repository has an empty password",
-	  .owners = OPTION_ALL, .kind = KIND_FLAG, .at = AT(no_password) },
-	{ .letter = 'v', .word = "verbose",
+	  .owners = OPTION_ALL,
+	  .kind = KIND_FLAG,
+	  .at = AT(no_password) },
+	{ .letter = 'v',
+	  .word = "verbose",
 	  .help = "say more; twice for debug output",
-	  .owners = OPTION_ALL, .kind = KIND_COUNT, .group = GROUP_VOICE,
-	  .at = AT(loudness), .number = 1 },
-	{ .letter = 'q', .word = "quiet",
+	  .owners = OPTION_ALL,
+	  .kind = KIND_COUNT,
+	  .group = GROUP_VOICE,
+	  .at = AT(loudness),
+	  .number = 1 },
+	{ .letter = 'q',
+	  .word = "quiet",
 	  .help = "say less: no hints and no waiting; twice: no warnings",
-	  .owners = OPTION_ALL, .kind = KIND_COUNT, .group = GROUP_VOICE,
-	  .at = AT(loudness), .number = -1 },
-	{ .letter = 'h', .word = "help", .help = "show this",
-	  .owners = OPTION_ALL, .kind = KIND_FLAG, .at = AT(help) },
-	{ .letter = 'V', .word = "version", .help = "show the version",
-	  .owners = OPTION_ALL, .kind = KIND_FLAG, .at = AT(version) },
+	  .owners = OPTION_ALL,
+	  .kind = KIND_COUNT,
+	  .group = GROUP_VOICE,
+	  .at = AT(loudness),
+	  .number = -1 },
+	{ .letter = 'h',
+	  .word = "help",
+	  .help = "show this",
+	  .owners = OPTION_ALL,
+	  .kind = KIND_FLAG,
+	  .at = AT(help) },
+	{ .letter = 'V',
+	  .word = "version",
+	  .help = "show the version",
+	  .owners = OPTION_ALL,
+	  .kind = KIND_FLAG,
+	  .at = AT(version) },
 };
 
 #define OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -242,8 +344,8 @@ static enum rc take_span(nsec *into, const struct option *option,
 	return RC_OK;
 }
 
-static enum rc take_patience(nsec *into, const char *said_by,
-			     const char *value, struct err *e)
+static enum rc take_patience(nsec *into, const char *said_by, const char *value,
+			     struct err *e)
 {
 	if (strcmp(value, "forever") == 0) {
 		*into = NSEC_FOREVER;
@@ -255,8 +357,7 @@ static enum rc take_patience(nsec *into, const char *said_by,
 }
 
 static enum rc take_number(int *into, const struct option *option,
-			   const char *said_by, const char *value,
-			   struct err *e)
+			   const char *said_by, const char *value, struct err *e)
 {
 	char *end = NULL;
 	long number;
@@ -266,9 +367,8 @@ static enum rc take_number(int *into, const struct option *option,
 	if (errno != 0 || end == value || *end != '\0' || *value == '+' ||
 	    *value == ' ' || number < option->low || number > option->high)
 		return err_set(e, RC_MALFORMED,
-			       "%s: '%.60s' is no number from %d to %d",
-			       said_by, value, (int)option->low,
-			       (int)option->high);
+			       "%s: '%.60s' is no number from %d to %d", said_by,
+			       value, (int)option->low, (int)option->high);
 	*into = (int)number;
 	return RC_OK;
 }
@@ -435,8 +535,7 @@ static const char *owner_name(unsigned owners)
 	return subcommand_unlock.name;
 }
 
-static enum rc refuse_unknown(const struct parse *p, const char *word,
-			      size_t len)
+static enum rc refuse_unknown(const struct parse *p, const char *word, size_t len)
 {
 	const char *ours[OPTIONS];
 	const char *near;
@@ -451,13 +550,12 @@ static enum rc refuse_unknown(const struct parse *p, const char *word,
 	near = options_nearest(cut, ours, count);
 	if (near)
 		return err_set(p->e, RC_MALFORMED,
-			       "unknown option --%s, did you mean --%s?", cut,
+			       "unknown option --%s (did you mean --%s?)", cut,
 			       near);
 	return err_set(p->e, RC_MALFORMED, "unknown option --%s", cut);
 }
 
-static enum rc refuse_foreign(const struct parse *p,
-			      const struct option *option)
+static enum rc refuse_foreign(const struct parse *p, const struct option *option)
 {
 	return err_set(p->e, RC_MALFORMED,
 		       "--%s is an option of 'repolock %s', not of '%s'",
@@ -517,8 +615,8 @@ static enum rc parse_letters(struct parse *p, const char *letters)
 		enum rc rc;
 
 		if (!option)
-			return err_set(p->e, RC_MALFORMED,
-				       "unknown option %s", said_by);
+			return err_set(p->e, RC_MALFORMED, "unknown option %s",
+				       said_by);
 		if (!is_ours(p, option))
 			return refuse_foreign(p, option);
 		if (option->value && letters[1] != '\0') {
@@ -547,8 +645,8 @@ static enum rc parse_words(struct parse *p)
 		p->next++;
 		if (strcmp(word, "--") == 0)
 			break;
-		rc = word[1] == '-' ? parse_long(p, word + 2) :
-				      parse_letters(p, word + 1);
+		rc = word[1] == '-' ? parse_long(p, word + 2)
+				    : parse_letters(p, word + 1);
 		if (rc != RC_OK)
 			return rc;
 	}
@@ -578,8 +676,7 @@ static enum rc take_environment(struct parse *p)
 
 /* --- one option against another ----------------------------------------- */
 
-static enum rc check_name(const char *name, const char *said_by,
-			  struct err *e)
+static enum rc check_name(const char *name, const char *said_by, struct err *e)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
 				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -647,19 +744,26 @@ static enum rc check_list_locks(const struct parse *p)
 	return RC_OK;
 }
 
-static enum rc check_unlock(const struct options *o, struct err *e)
+static enum rc check_unlock(const struct parse *p)
 {
+	const struct options *o = p->o;
+
+	for (size_t i = 0; i < o->operand_count; i++) {
+		if (*o->operands[i] == '\0')
+			return err_set(p->e, RC_MALFORMED, "an ID is empty");
+		if (is_option(p, o->operands[i]))
+			return err_set(p->e, RC_MALFORMED,
+				       "options go before the IDs, and %.40s "
+				       "stands behind",
+				       o->operands[i]);
+	}
 	if (o->all && o->operand_count > 0)
-		return err_set(e, RC_MALFORMED,
+		return err_set(p->e, RC_MALFORMED,
 			       "--all and ID '%.60s' contradict each other",
 			       o->operands[0]);
 	if (o->force && !o->all && o->operand_count == 0)
-		return err_set(e, RC_MALFORMED,
+		return err_set(p->e, RC_MALFORMED,
 			       "--force needs an ID, or --all for every lock");
-	for (size_t i = 0; i < o->operand_count; i++) {
-		if (*o->operands[i] == '\0')
-			return err_set(e, RC_MALFORMED, "an ID is empty");
-	}
 	return RC_OK;
 }
 
@@ -676,7 +780,7 @@ static enum rc check(const struct parse *p)
 		rc = check_list_locks(p);
 		break;
 	case OPTION_UNLOCK:
-		rc = check_unlock(o, p->e);
+		rc = check_unlock(p);
 		break;
 	case OPTION_ALL:
 	default:
@@ -687,8 +791,7 @@ static enum rc check(const struct parse *p)
 		rc = check_location(o, p->e);
 	if (rc == RC_OK)
 		rc = check_name(o->name,
-				o->name_given ? "--name" : "REPOLOCK_NAME",
-				p->e);
+				o->name_given ? "--name" : "REPOLOCK_NAME", p->e);
 	return rc;
 }
 
@@ -723,8 +826,7 @@ static void note_given(struct parse *p)
 enum rc options_parse(struct options *o, const struct subcommand *command,
 		      char **words, struct err *e)
 {
-	struct parse p = { .o = o, .command = command, .next = words + 1,
-			   .e = e };
+	struct parse p = { .o = o, .command = command, .next = words + 1, .e = e };
 	enum rc rc;
 
 	set_usual(o);
@@ -748,6 +850,8 @@ enum { HELP_INDENT = 26, HELP_WIDTH = 79 };
 /* Wrapped at HELP_WIDTH; the first line goes on from where `column` is. */
 static void help_text(FILE *out, const char *text, int column)
 {
+	const char *gap = "";
+
 	if (column >= HELP_INDENT) {
 		(void)fprintf(out, "\n");
 		column = 0;
@@ -757,12 +861,13 @@ static void help_text(FILE *out, const char *text, int column)
 	while (*text) {
 		int len = (int)strcspn(text, " ");
 
-		if (column > HELP_INDENT && column + len > HELP_WIDTH) {
+		if (column + (int)strlen(gap) + len > HELP_WIDTH) {
 			(void)fprintf(out, "\n%*s", HELP_INDENT, "");
 			column = HELP_INDENT;
+			gap = "";
 		}
-		(void)fprintf(out, "%.*s%s", len, text, text[len] ? " " : "");
-		column += len + 1;
+		column += fprintf(out, "%s%.*s", gap, len, text);
+		gap = " ";
 		text += len + (text[len] == ' ');
 	}
 	(void)fprintf(out, "\n");
@@ -785,8 +890,8 @@ static void help_option(FILE *out, const struct option *option)
 
 void options_help(const struct subcommand *command, FILE *out)
 {
-	(void)fprintf(out, "Usage: repolock %s %s\n\n%s\n\nOptions:\n", command->name,
-	       command->usage, command->summary);
+	(void)fprintf(out, "Usage: repolock %s %s\n\n%s\n\nOptions:\n",
+		      command->name, command->usage, command->summary);
 	for (size_t i = 0; i < OPTIONS; i++) {
 		if (options[i].owners & (unsigned)command->owner)
 			help_option(out, &options[i]);
@@ -797,7 +902,7 @@ void options_help(const struct subcommand *command, FILE *out)
 	for (const struct exit_line *line = command->exits; line->code; line++)
 		(void)fprintf(out, "  %-10s %s\n", line->code, line->when);
 	(void)fprintf(out, "\nSee repolock-%s(1) and repolock-locations(7).\n",
-	       command->name);
+		      command->name);
 }
 
 int options_answer(const struct options *o, const struct subcommand *command)

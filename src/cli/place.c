@@ -28,8 +28,8 @@ static bool beside_us(char *path, size_t size)
 		return false;
 	path[len] = '\0';
 	slash = strrchr(path, '/');
-	return slash && text_copy(slash + 1, size - (size_t)(slash + 1 - path),
-				  NATIVE);
+	return slash &&
+	       text_copy(slash + 1, size - (size_t)(slash + 1 - path), NATIVE);
 }
 
 static bool are_native(void)
@@ -56,11 +56,10 @@ enum rc place_exec_native(char **argv, struct err *e)
 	(void)execv(REPOLOCK_LIBEXECDIR "/" NATIVE, argv);
 	if (errno == ENOENT)
 		return err_set(e, RC_UNSUPPORTED,
-			       NATIVE " is neither beside repolock nor in "
-				      REPOLOCK_LIBEXECDIR
+			       NATIVE
+			       " is neither beside repolock nor in " REPOLOCK_LIBEXECDIR
 			       "; is repolock installed completely?");
-	return err_sys(e, RC_UNSUPPORTED, errno,
-		       REPOLOCK_LIBEXECDIR "/" NATIVE);
+	return err_sys(e, RC_UNSUPPORTED, errno, REPOLOCK_LIBEXECDIR "/" NATIVE);
 }
 
 /* --- secrets ---------------------------------------------------------------- */
@@ -171,13 +170,14 @@ static enum place_kind look_at(int at)
 	if (fstatat(at, "config", &st, 0) < 0)
 		return PLACE_PLAIN;
 	if (S_ISDIR(st.st_mode))
-		return begins_with(at, "config/readme", "This is a Borg") ?
-			PLACE_BORG : PLACE_PLAIN;
+		return begins_with(at, "config/readme", "This is a Borg")
+			       ? PLACE_BORG
+			       : PLACE_PLAIN;
 	if (is_directory(at, "keys") && is_directory(at, "snapshots") &&
 	    is_directory(at, "index") && is_directory(at, "data"))
 		return PLACE_RESTIC;
-	return begins_with(at, "config", "[repository]") ? PLACE_BORG :
-							   PLACE_PLAIN;
+	return begins_with(at, "config", "[repository]") ? PLACE_BORG
+							 : PLACE_PLAIN;
 }
 
 enum place_kind place_look(const struct location *location)

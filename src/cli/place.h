@@ -36,7 +36,6 @@ enum rc place_exec_native(char **argv, struct err *e);
 
 /* What with-lock, list-locks and unlock wish alike. */
 struct lock_wish place_wish(const struct location *location,
-			    const struct options *o,
-			    const struct self *self);
+			    const struct options *o, const struct self *self);
 
 #endif

@@ -75,8 +75,7 @@ static enum rc open_events(int *fd, const char *where, struct err *e)
 	if (errno == ENXIO)
 		return err_set(e, RC_FAILED,
 			       "--events: nobody reads from %.150s", where);
-	return err_sys(e, rc_of_errno(errno), errno, "--events: %.150s",
-		       where);
+	return err_sys(e, rc_of_errno(errno), errno, "--events: %.150s", where);
 }
 
 static bool is_terminal(int fd)
@@ -89,8 +88,7 @@ static bool is_terminal(int fd)
 	return term && *term && strcmp(term, "dumb") != 0;
 }
 
-enum rc progress_open(struct progress *p, const struct options *o,
-		      struct err *e)
+enum rc progress_open(struct progress *p, const struct options *o, struct err *e)
 {
 	int fd = -1;
 
@@ -163,8 +161,7 @@ static void json_outcome(struct json_out *j, const struct progress *p,
 		json_out_null(j, "status");
 	json_signal(j, by_signal ? outcome->status : 0);
 	json_out_number(j, "exit_code", exit_code(outcome, &p->o->exits));
-	if (outcome->how != OUTCOME_EXITED && !by_signal &&
-	    outcome->err.text[0])
+	if (outcome->how != OUTCOME_EXITED && !by_signal && outcome->err.text[0])
 		json_out_string(j, "text", outcome->err.text);
 }
 
@@ -202,8 +199,7 @@ static void json_members(struct json_out *j, const struct progress *p,
 	if (n->text)
 		json_out_string(j, "text", n->text);
 	if (n->lock)
-		table_json_lock(j, n->kind == NOTICE_WAITING ? "holder" :
-							       "lock",
+		table_json_lock(j, n->kind == NOTICE_WAITING ? "holder" : "lock",
 				n->lock);
 }
 
@@ -232,8 +228,8 @@ static void record(struct progress *p, const struct notice *n)
 /* --- lines --------------------------------------------------------------------- */
 
 /* A message; the waiting line makes room for it. */
-__attribute__((format(printf, 2, 3))) static void
-tell(struct progress *p, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void tell(struct progress *p,
+						       const char *format, ...)
 {
 	char text[LINE];
 	va_list args;
@@ -301,15 +297,13 @@ static void add_times(char *out, size_t size, const struct lock_info *lock,
 
 	if (lock->since.ns != 0) {
 		wall_show(when, sizeof(when), lock->since);
-		(void)snprintf(out + len, size - len, " since %s (%s ago)",
-			       when,
+		(void)snprintf(out + len, size - len, " since %s (%s ago)", when,
 			       table_ago(ago, sizeof(ago), lock->since, now));
 		len = strlen(out);
 	}
 	if (lock->refreshed.ns != 0)
 		(void)snprintf(out + len, size - len, ", refreshed %s ago",
-			       table_ago(ago, sizeof(ago), lock->refreshed,
-					 now));
+			       table_ago(ago, sizeof(ago), lock->refreshed, now));
 }
 
 /* What the one ahead of us does. */
@@ -340,13 +334,12 @@ void progress_waiting(char *out, size_t size, const struct progress *p,
 	if (n->left < NSEC_FOREVER) {
 		duration_show(left, sizeof(left), n->left);
 		len = strlen(out);
-		(void)snprintf(out + len, size - len, ", at most %s more,",
-			       left);
+		(void)snprintf(out + len, size - len, ", at most %s more,", left);
 	}
 	len = strlen(out);
 	(void)snprintf(out + len, size - len, " for the %s lock on %.200s",
-		       lock_mode_word(p->o->mode == LOCK_SHARED ?
-					      LOCK_SHARED : LOCK_EXCLUSIVE),
+		       lock_mode_word(p->o->mode == LOCK_SHARED ? LOCK_SHARED
+								: LOCK_EXCLUSIVE),
 		       p->location);
 	if (!n->lock)
 		return;
@@ -358,8 +351,7 @@ void progress_waiting(char *out, size_t size, const struct progress *p,
 		duration_show(left, sizeof(left), n->lock->sure_in);
 		len = strlen(out);
 		(void)snprintf(out + len, size - len,
-			       "; whether it is stale will be known in %s",
-			       left);
+			       "; whether it is stale will be known in %s", left);
 	}
 }
 
@@ -377,8 +369,7 @@ static bool step_reached(struct progress_steps *s, nsec waited)
 	return true;
 }
 
-static bool holder_changed(struct progress_steps *s,
-			   const struct lock_info *lock)
+static bool holder_changed(struct progress_steps *s, const struct lock_info *lock)
 {
 	if (!lock || strcmp(s->about, lock->id) == 0)
 		return false;
@@ -425,8 +416,7 @@ static void on_acquired(struct progress *p, const struct notice *n)
 		return;
 	duration_show(waited, sizeof(waited), n->waited);
 	tell(p, "acquired the %s lock on %.200s after %s",
-	     lock_mode_word(n->lock ? n->lock->mode :
-				      (enum lock_mode)p->o->mode),
+	     lock_mode_word(n->lock ? n->lock->mode : (enum lock_mode)p->o->mode),
 	     p->location, waited);
 }
 
@@ -435,8 +425,9 @@ static void on_in_doubt(struct progress *p, const struct notice *n)
 	char left[32];
 
 	duration_show(left, sizeof(left), n->left);
-	tell(p, "warning: the lock on %.200s could not be refreshed: %s; it "
-		"counts as lost in %s",
+	tell(p,
+	     "warning: the lock on %.200s could not be refreshed: %s; it "
+	     "counts as lost in %s",
 	     p->location, n->text ? n->text : "no answer", left);
 }
 
@@ -449,8 +440,7 @@ static void on_descendant(struct progress *p, const struct notice *n)
 	};
 
 	tell(p, "COMMAND has ended, but process %jd (%s) still runs: %s",
-	     (intmax_t)n->pid, n->text ? n->text : "?",
-	     what[p->o->descendants]);
+	     (intmax_t)n->pid, n->text ? n->text : "?", what[p->o->descendants]);
 }
 
 /* May it have ended with the waiting line still standing? */
@@ -528,8 +518,9 @@ void progress_tell(void *context, const struct notice *n)
 		on_descendant(p, n);
 		break;
 	case NOTICE_CANNOT_KILL:
-		tell(p, "process %jd (%s) may not be signalled by us and "
-			"still runs",
+		tell(p,
+		     "process %jd (%s) may not be signalled by us and "
+		     "still runs",
 		     (intmax_t)n->pid, text);
 		break;
 	case NOTICE_RELEASED:

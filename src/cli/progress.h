@@ -31,8 +31,7 @@ struct progress {
 };
 
 /* Opens --events; RC_MALFORMED, or what the file said, with the sentence. */
-enum rc progress_open(struct progress *p, const struct options *o,
-		      struct err *e);
+enum rc progress_open(struct progress *p, const struct options *o, struct err *e);
 
 /* Fits plan.tell; context is the struct progress. */
 void progress_tell(void *context, const struct notice *notice);

@@ -75,8 +75,7 @@ static ssize_t outlet_try(struct outlet *o, const char *data, size_t len)
  * SIGPIPE is ignored is the caller's and COMMAND's business: so it is held
  * back around the write, and what came of the write alone is taken away.
  */
-static ssize_t outlet_try_quietly(struct outlet *o, const char *data,
-				  size_t len)
+static ssize_t outlet_try_quietly(struct outlet *o, const char *data, size_t len)
 {
 	static const struct timespec at_once = { 0, 0 };
 	sigset_t pipe_only, before, pending;

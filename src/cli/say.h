@@ -14,7 +14,7 @@
 #include "util/err.h"
 
 struct outlet {
-	int fd; /* as given; -1: nowhere */
+	int fd;  /* as given; -1: nowhere */
 	int own; /* what is written to; -1 until the first word */
 	enum { OUTLET_UNKNOWN, OUTLET_PLAIN, OUTLET_POLLED, OUTLET_SOCKET } way;
 	bool clogged; /* no more patience until something went through */

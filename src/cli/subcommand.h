@@ -8,8 +8,8 @@
 struct subcommand {
 	const char *name;
 	const char *summary;
-	const char *usage;           /* what follows the name */
-	const char *notes;           /* what --help says below the options */
+	const char *usage;             /* what follows the name */
+	const char *notes;             /* what --help says below the options */
 	const struct exit_line *exits; /* ended by one whose code is NULL */
 	enum option_owner owner;
 	/* argv: the whole call, for repolock-native; words: the part of it

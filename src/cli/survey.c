@@ -28,8 +28,7 @@ static enum rc open_one(struct survey *s, const struct location *location,
 /* The repository's own locks. What goes wrong with them does not hide the
  * leases: it is kept, and told at the end. */
 static enum rc open_native(struct survey *s, enum place_kind kind,
-			   const struct options *o, char **argv,
-			   struct err *e)
+			   const struct options *o, char **argv, struct err *e)
 {
 	const char *word = place_word(kind);
 	const struct lock_scheme *scheme = lock_scheme_find(word);
@@ -67,8 +66,7 @@ enum rc survey_open(struct survey *s, const struct options *o, char **argv,
 		return rc;
 	self_fill(&s->self);
 	kind = o->name_given ? PLACE_PLAIN : place_look(&s->location);
-	if (kind != PLACE_PLAIN &&
-	    open_native(s, kind, o, argv, &s->why) != RC_OK)
+	if (kind != PLACE_PLAIN && open_native(s, kind, o, argv, &s->why) != RC_OK)
 		s->complete = false;
 	return open_one(s, &s->location, o, e);
 }
@@ -139,8 +137,7 @@ enum rc survey_look(struct survey *s, struct err *e)
 	for (size_t i = s->lock_count; i > 0 && rc == RC_OK; i--) {
 		struct looking l = { .survey = s, .lock = s->locks[i - 1] };
 
-		rc = l.lock->ops->list(l.lock, look_at, &l, &CALL_UNLIMITED,
-				       e);
+		rc = l.lock->ops->list(l.lock, look_at, &l, &CALL_UNLIMITED, e);
 		if (l.full)
 			rc = err_set(e, RC_FAILED,
 				     "%.120s: more locks than can be listed",

@@ -21,10 +21,10 @@ struct survey {
 	struct self self;
 	struct lock *locks[2];
 	size_t lock_count;
-	struct survey_found *found; /* holders before those that wait */
+	struct survey_found *found;     /* holders before those that wait */
 	const struct lock_info **infos; /* the same, to be shown */
 	size_t count, room;
-	bool complete; /* false: the native locks could not be looked at */
+	bool complete;  /* false: the native locks could not be looked at */
 	struct err why; /* then: why not */
 };
 

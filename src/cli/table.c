@@ -9,7 +9,7 @@
 #include "util/text.h"
 
 enum {
-	CELL = 320,     /* room for the widest value */
+	CELL = 320, /* room for the widest value */
 	ID_SHORTEST = 8,
 	SHRINK_TO = 10, /* a column that gives way keeps so many characters */
 	GAP = 2
@@ -32,8 +32,7 @@ typedef bool wanted_fn(const struct table *t);
 
 /* --- cells --------------------------------------------------------------- */
 
-static void cell_id(char *out, const struct table *t,
-		    const struct lock_info *lock)
+static void cell_id(char *out, const struct table *t, const struct lock_info *lock)
 {
 	char cut[sizeof(lock->id)];
 
@@ -60,8 +59,9 @@ static void cell_mode(char *out, const struct table *t,
 {
 	(void)t;
 	(void)text_copy(out, CELL,
-			lock->state == LOCK_UNREADABLE ?
-				"-" : lock_mode_word(lock->mode));
+			lock->state == LOCK_UNREADABLE
+				? "-"
+				: lock_mode_word(lock->mode));
 }
 
 static void cell_state(char *out, const struct table *t,
@@ -172,8 +172,7 @@ struct column {
 static const struct column columns[] = {
 	{ .title = "ID", .cell = cell_id },
 	{ .title = "KIND", .cell = cell_kind, .wanted = several_kinds },
-	{ .title = "NAME", .cell = cell_name, .wanted = named,
-	  .gives_way = 3 },
+	{ .title = "NAME", .cell = cell_name, .wanted = named, .gives_way = 3 },
 	{ .title = "MODE", .cell = cell_mode },
 	{ .title = "STATE", .cell = cell_state, .coloured = true },
 	{ .title = "HOLDER", .cell = cell_holder, .gives_way = 2 },
@@ -250,10 +249,12 @@ static void shrink(const struct table *t, size_t *widths)
 {
 	for (int turn = 1; turn <= GIVE_WAY_LAST && t->look->width; turn++) {
 		for (size_t c = 0; c < COLUMNS; c++) {
-			size_t over = total(widths) > t->look->width ?
-				total(widths) - t->look->width : 0;
-			size_t spare = widths[c] > SHRINK_TO ?
-				widths[c] - SHRINK_TO : 0;
+			size_t over = total(widths) > t->look->width
+					      ? total(widths) - t->look->width
+					      : 0;
+			size_t spare = widths[c] > SHRINK_TO
+					       ? widths[c] - SHRINK_TO
+					       : 0;
 
 			if (columns[c].gives_way == turn)
 				widths[c] -= over < spare ? over : spare;
@@ -280,8 +281,8 @@ static const char *colour_of(enum lock_state state)
 
 /* One cell; the last one is not padded. lock NULL: the line of titles. */
 static enum rc add_cell(struct buf *into, const struct table *t, size_t c,
-			size_t width, const struct lock_info *lock,
-			bool last, struct err *e)
+			size_t width, const struct lock_info *lock, bool last,
+			struct err *e)
 {
 	char text[CELL];
 	const char *on = "", *off = "";
@@ -344,14 +345,12 @@ static enum rc add_notes(struct buf *into, const struct table *t,
 		rc = add_note(into, t, lock,
 			      "whether it is stale will be known in ", span, e);
 	}
-	if (rc == RC_OK &&
-	    (lock->skew > SKEW_TOLD || lock->skew < -SKEW_TOLD)) {
+	if (rc == RC_OK && (lock->skew > SKEW_TOLD || lock->skew < -SKEW_TOLD)) {
 		duration_show(span, sizeof(span),
 			      lock->skew < 0 ? -lock->skew : lock->skew);
 		(void)snprintf(skew, sizeof(skew), "%s %s", span,
 			       lock->skew < 0 ? "behind" : "ahead");
-		rc = add_note(into, t, lock, "the holder's clock is ", skew,
-			      e);
+		rc = add_note(into, t, lock, "the holder's clock is ", skew, e);
 	}
 	return rc;
 }
@@ -375,10 +374,11 @@ size_t table_id_length(const struct lock_info *const *locks, size_t count)
 }
 
 enum rc table_show(struct buf *into, const struct lock_info *const *locks,
-		   size_t count, const struct table_look *look,
-		   struct err *e)
+		   size_t count, const struct table_look *look, struct err *e)
 {
-	struct table t = { .locks = locks, .count = count, .look = look,
+	struct table t = { .locks = locks,
+			   .count = count,
+			   .look = look,
 			   .id_length = table_id_length(locks, count) };
 	size_t widths[COLUMNS];
 	enum rc rc;
@@ -472,8 +472,7 @@ char *table_ago(char *out, size_t size, struct wall then, struct wall now)
 {
 	out[0] = '\0';
 	if (then.ns != 0)
-		duration_show(out, size,
-			      now.ns > then.ns ? now.ns - then.ns : 0);
+		duration_show(out, size, now.ns > then.ns ? now.ns - then.ns : 0);
 	return out;
 }
 
@@ -488,8 +487,7 @@ char *table_holder(char *out, size_t size, const struct lock_info *lock)
 	if (strcmp(who, "-") == 0)
 		(void)text_copy(who, sizeof(who), "somebody unknown");
 	if (lock->pid > 0)
-		(void)snprintf(pid, sizeof(pid), "pid %jd",
-			       (intmax_t)lock->pid);
+		(void)snprintf(pid, sizeof(pid), "pid %jd", (intmax_t)lock->pid);
 	len = snprintf(text, sizeof(text), "%s", who);
 	if (!pid[0] && !lock->command[0] && !lock->reason[0])
 		return text_printable(out, size, text);
@@ -498,10 +496,9 @@ char *table_holder(char *out, size_t size, const struct lock_info *lock)
 	len += snprintf(text + len, sizeof(text) - (size_t)len, " (%s%s%s", pid,
 			gap, lock->command);
 	if (lock->reason[0])
-		len += snprintf(text + len, sizeof(text) - (size_t)len,
-				"%s\"%s\"",
-				pid[0] || lock->command[0] ? ", " : "",
-				lock->reason);
+		len += snprintf(
+			text + len, sizeof(text) - (size_t)len, "%s\"%s\"",
+			pid[0] || lock->command[0] ? ", " : "", lock->reason);
 	(void)snprintf(text + len, sizeof(text) - (size_t)len, ")");
 	return text_printable(out, size, text);
 }

@@ -31,8 +31,7 @@ size_t table_id_length(const struct lock_info *const *locks, size_t count);
 /* The table, and below it what does not fit a column: reasons, why a lock is
  * stale or cannot be read, clocks that are wrong. Nothing for no locks. */
 enum rc table_show(struct buf *into, const struct lock_info *const *locks,
-		   size_t count, const struct table_look *look,
-		   struct err *e);
+		   size_t count, const struct table_look *look, struct err *e);
 
 /* One document of one line. complete: everything there could be listed. */
 enum rc table_json(struct buf *into, const char *location,

@@ -19,7 +19,7 @@ struct breaking {
 	const struct options *o;
 	struct survey survey;
 	size_t id_length;
-	bool stays;  /* one that was named or asked for is still there */
+	bool stays; /* one that was named or asked for is still there */
 	bool failed;
 };
 
@@ -39,9 +39,8 @@ static void name_several(char *out, size_t size, const struct survey *s,
 	out[0] = '\0';
 	for (size_t i = 0; i < s->count && len < size; i++) {
 		if (has_prefix(s->infos[i], prefix))
-			len += (size_t)snprintf(out + len, size - len,
-						"%s%.20s", len ? ", " : "",
-						s->infos[i]->id);
+			len += (size_t)snprintf(out + len, size - len, "%s%.20s",
+						len ? ", " : "", s->infos[i]->id);
 	}
 }
 
@@ -92,9 +91,8 @@ static bool is_chosen(const struct breaking *b, const struct lock_info *info)
 	if (b->o->operand_count == 0)
 		return true;
 	for (char **id = b->o->operands; *id; id++) {
-		if (is_exactly_one(&b->survey, *id) ?
-			    strcmp(info->id, *id) == 0 :
-			    has_prefix(info, *id))
+		if (is_exactly_one(&b->survey, *id) ? strcmp(info->id, *id) == 0
+						    : has_prefix(info, *id))
 			return true;
 	}
 	return false;
@@ -112,8 +110,8 @@ static void describe(char *out, size_t size, const struct breaking *b,
 	(void)table_holder(holder, sizeof(holder), info);
 	(void)snprintf(id, sizeof(id), "%.*s", length, info->id);
 	(void)snprintf(text, sizeof(text), "%s %s lock %s of %s",
-		       info->state == LOCK_WAITING ? "waiting" :
-						     lock_mode_word(info->mode),
+		       info->state == LOCK_WAITING ? "waiting"
+						   : lock_mode_word(info->mode),
 		       info->protocol, id, holder);
 	(void)text_printable(out, size, text);
 }
@@ -142,7 +140,8 @@ static enum rc remove_one(const struct survey_found *found,
 			  struct lock_info *info, bool force, bool dry_run,
 			  struct err *e)
 {
-	struct lock_remove what = { .id = found->info.id, .force = force,
+	struct lock_remove what = { .id = found->info.id,
+				    .force = force,
 				    .dry_run = dry_run };
 
 	*info = found->info;

@@ -95,9 +95,9 @@ static bool find_command(struct call_of *c, struct outcome *outcome)
 	if (why == ENOENT || why == ENOTDIR) {
 		outcome->how = OUTCOME_NOT_FOUND;
 		(void)err_set(&outcome->err, RC_ABSENT,
-			      strchr(word, '/') ?
-				      "COMMAND %.150s: no such file" :
-				      "COMMAND %.150s was not found on PATH",
+			      strchr(word, '/')
+				      ? "COMMAND %.150s: no such file"
+				      : "COMMAND %.150s was not found on PATH",
 			      word);
 	} else {
 		outcome->how = OUTCOME_CANNOT_EXEC;
@@ -183,8 +183,8 @@ static void plan_lock(struct call_of *c)
 	plan->grace = o->kill_after;
 	plan->on_lost = (enum supervise_on_lost)o->on_lost;
 	plan->descendants = (enum supervise_descendants)o->descendants;
-	plan->quiet_wait = !o->events && (o->loudness < 0 ||
-					  o->progress == PROGRESS_NEVER);
+	plan->quiet_wait = !o->events &&
+			   (o->loudness < 0 || o->progress == PROGRESS_NEVER);
 	plan->tell_every = c->progress.line ? NSEC_PER_SEC : 0;
 	plan->tell = progress_tell;
 	plan->context = &c->progress;
@@ -202,8 +202,7 @@ static bool prepare(struct call_of *c, char **argv, struct outcome *outcome)
 	if (c->options.loudness > 1)
 		log_enable_debug();
 	plan_command(c);
-	rc = guide_check(&c->location, &c->options, c->plan.argv,
-			 &outcome->err);
+	rc = guide_check(&c->location, &c->options, c->plan.argv, &outcome->err);
 	if (rc != RC_OK || !find_command(c, outcome))
 		return false;
 	plan_lock(c);
