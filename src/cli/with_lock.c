@@ -25,6 +25,7 @@ struct call_of {
 	struct options options;
 	struct location location;
 	struct progress progress;
+	struct self self;
 	struct plan plan;
 	char *shell[4]; /* sh -c LINE */
 	char path[PATH_ROOM];
@@ -176,7 +177,8 @@ static void plan_lock(struct call_of *c)
 	const struct options *o = &c->options;
 	struct plan *plan = &c->plan;
 
-	plan->wish = place_wish(&c->location, o, NULL);
+	self_fill(&c->self);
+	plan->wish = place_wish(&c->location, o, &c->self);
 	plan->wish.command = command_name(c);
 	plan->wait = o->wait;
 	plan->max_hold = o->max_hold;
