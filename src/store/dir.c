@@ -126,12 +126,12 @@ struct file_system {
  * through the upper directory.
  */
 static const struct file_system local[] = {
-	{ .magic = 0xef53, .sees_locks = true },     /* ext2, 3, 4 */
-	{ .magic = 0x58465342, .sees_locks = true }, /* xfs */
-	{ .magic = 0x9123683e, .sees_locks = true }, /* btrfs */
-	{ .magic = 0x2fc12fc1, .sees_locks = true }, /* zfs */
-	{ .magic = 0xf2f52010, .sees_locks = true }, /* f2fs */
-	{ .magic = 0x01021994, .sees_locks = true }, /* tmpfs */
+	{ .magic = 0xef53, .sees_locks = true },      /* ext2, 3, 4 */
+	{ .magic = 0x58465342, .sees_locks = true },  /* xfs */
+	{ .magic = 0x9123683e, .sees_locks = true },  /* btrfs */
+	{ .magic = 0x2fc12fc1, .sees_locks = true },  /* zfs */
+	{ .magic = 0xf2f52010, .sees_locks = true },  /* f2fs */
+	{ .magic = 0x01021994, .sees_locks = true },  /* tmpfs */
 	{ .magic = 0x794c7630, .sees_locks = false }, /* overlayfs */
 	{ .magic = 0x858458f6, .sees_locks = false }, /* ramfs */
 	{ .magic = 0xca451a4e, .sees_locks = false }, /* bcachefs */
@@ -175,8 +175,7 @@ static int tell_link(int at, const char *part, int sys)
 {
 	struct stat st;
 
-	if (sys == ENOTDIR &&
-	    fstatat(at, part, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (sys == ENOTDIR && fstatat(at, part, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISLNK(st.st_mode))
 		return ELOOP;
 	return sys;
@@ -229,7 +228,7 @@ static int open_below(const struct dir_store *d, const char *path, int flags)
 /* Where an object is: the directory above it, and its name there. */
 struct place {
 	int dir;
-	bool own; /* dir is to be closed */
+	bool own;       /* dir is to be closed */
 	bool directory; /* the object is one itself (name ends in '/') */
 	char *leaf;
 	char path[NAME_ROOM];
@@ -300,8 +299,7 @@ static bool place_open(const struct dir_store *d, struct place *p)
 		p->dir = open_below(d, p->path, place_flags(d));
 		p->own = true;
 	} else if (d->base.manners.durable) {
-		p->dir = openat(d->fd, ".",
-				O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		p->dir = openat(d->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		p->own = true;
 	} else {
 		p->dir = d->fd;
@@ -390,7 +388,7 @@ static bool adopt(const struct dir_store *d, int fd, const struct stat *st,
 			return false;
 		/* Another group than the base's gets nothing. */
 		if (follow_group)
-			mode &= (mode_t)~(S_ISGID | 0070);
+			mode &= (mode_t) ~(S_ISGID | 0070);
 	}
 	if ((st->st_mode & 07777) == mode)
 		return true;
@@ -440,8 +438,7 @@ static bool adopt_directory(const struct dir_store *d, int parent,
  * Made under another name and renamed, so that nobody finds it with the wrong
  * mode. EEXIST: somebody was faster.
  */
-static bool make_directory(const struct dir_store *d, int parent,
-			   const char *leaf)
+static bool make_directory(const struct dir_store *d, int parent, const char *leaf)
 {
 	char name[3 + UUID_TEXT_SIZE] = ".t.";
 	bool done;
@@ -464,8 +461,7 @@ static bool make_directory(const struct dir_store *d, int parent,
 }
 
 /* Open a directory, made if it is not there. -1: errno says why. */
-static int open_or_make(const struct dir_store *d, int parent,
-			const char *leaf)
+static int open_or_make(const struct dir_store *d, int parent, const char *leaf)
 {
 	const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	int fd = openat(parent, leaf, flags);
@@ -519,8 +515,7 @@ static enum rc place_make(const struct dir_store *d, struct place *p,
 			break;
 	}
 	if (errno == ENOENT)
-		return err_set(e, RC_ABSENT, "%.150s was removed",
-			       d->base.shown);
+		return err_set(e, RC_ABSENT, "%.150s was removed", d->base.shown);
 	return refuse(d, p->path, errno, e);
 }
 
@@ -593,8 +588,7 @@ static bool draft_named(const struct dir_store *d, const struct place *p,
 	const char *format = d->base.manners.temporary;
 
 	if (format) {
-		temporary_name(draft->name, sizeof(draft->name), format,
-			       p->leaf);
+		temporary_name(draft->name, sizeof(draft->name), format, p->leaf);
 	} else {
 		memcpy(draft->name, "t.", 2);
 		uuid_make(draft->name + 2);
@@ -672,8 +666,7 @@ static bool is_ours(const struct place *p, const struct stat *ours)
 /* Rename without replacing, on any file system. */
 static bool rename_absent(const struct place *p, struct draft *draft)
 {
-	if (renameat2(p->dir, draft->name, p->dir, p->leaf,
-		      RENAME_NOREPLACE) == 0)
+	if (renameat2(p->dir, draft->name, p->dir, p->leaf, RENAME_NOREPLACE) == 0)
 		return true;
 	if (errno != EINVAL && errno != ENOSYS)
 		return false;
@@ -787,8 +780,7 @@ static enum rc put_file(struct dir_store *d, struct place *p, const char *name,
 	if (!draft_open(d, p, when == STORE_PUT_ALWAYS ? DRAFT_NAMED : DRAFT_ANY,
 			&draft))
 		return refuse(d, name, errno, e);
-	if (!draft_write(d, &draft, data, len) ||
-	    !draft_publish(p, &draft, when))
+	if (!draft_write(d, &draft, data, len) || !draft_publish(p, &draft, when))
 		rc = refuse(d, name, errno, e);
 	else
 		rc = place_sync(d, p, name, e);
@@ -817,9 +809,9 @@ static enum rc dir_put(struct store *s, const char *name, const void *data,
 		rc = place_make(d, &p, name, e);
 		if (rc != RC_OK)
 			return rc;
-		rc = p.directory ? put_directory(d, &p, name, when, e)
-				 : put_file(d, &p, name, data, len, when, tag,
-					    e);
+		rc = p.directory
+			     ? put_directory(d, &p, name, when, e)
+			     : put_file(d, &p, name, data, len, when, tag, e);
 		place_close(&p);
 	}
 	return rc;
@@ -911,8 +903,8 @@ static uint64_t sum_list(const struct dir_store *d, size_t len)
 }
 
 /* One consistent picture of dir in d->list. */
-static enum rc read_consistent(struct dir_store *d, int dir,
-			       const char *prefix, size_t *len, struct err *e)
+static enum rc read_consistent(struct dir_store *d, int dir, const char *prefix,
+			       size_t *len, struct err *e)
 {
 	uint64_t last = 0;
 
@@ -957,8 +949,9 @@ static bool stat_fresh(const struct dir_store *d, int dir, const char *leaf,
 	int fd;
 
 	if (d->base.lag > 0) {
-		fd = openat(dir, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
-						O_NOCTTY | O_CLOEXEC);
+		fd = openat(dir, leaf,
+			    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+				    O_CLOEXEC);
 		if (fd >= 0) {
 			done = fstat(fd, st) == 0;
 			(void)close(fd);
@@ -1034,9 +1027,8 @@ static enum rc dir_list(struct store *s, const char *prefix, store_seen *seen,
 	return list_prefix(dir_of(s), prefix, true, seen, context, e);
 }
 
-static enum rc dir_names(struct store *s, const char *prefix,
-			 store_seen *seen, void *context,
-			 const struct call *call, struct err *e)
+static enum rc dir_names(struct store *s, const char *prefix, store_seen *seen,
+			 void *context, const struct call *call, struct err *e)
 {
 	(void)call;
 	return list_prefix(dir_of(s), prefix, false, seen, context, e);
@@ -1198,10 +1190,9 @@ static enum rc put_locked_at(struct dir_store *d, struct place *p,
 	return rc;
 }
 
-static enum rc dir_put_locked(struct store *s, const char *name,
-			      const void *data, size_t len, int *fd,
-			      struct store_tag *tag, const struct call *call,
-			      struct err *e)
+static enum rc dir_put_locked(struct store *s, const char *name, const void *data,
+			      size_t len, int *fd, struct store_tag *tag,
+			      const struct call *call, struct err *e)
 {
 	struct dir_store *d = dir_of(s);
 	enum rc rc = RC_ABSENT;
@@ -1221,34 +1212,14 @@ static enum rc dir_put_locked(struct store *s, const char *name,
 	return rc;
 }
 
-/*
- * Shared, so that two who test do not take each other for the owner. Again
- * after a while: the death of an owner is told (IN_CLOSE_WRITE) just before
- * its lock is dropped.
- */
-static enum rc probe_open(int fd, enum store_probe *found,
-			  const struct call *call, struct err *e)
+/* Shared, so that two who test do not take each other for the owner. */
+static enum store_probe probe_open(int fd)
 {
-	static const nsec pauses[] = { 1 * NSEC_PER_MSEC, 5 * NSEC_PER_MSEC,
-				       25 * NSEC_PER_MSEC };
-
-	for (size_t i = 0;; i++) {
-		enum rc rc;
-
-		if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
-			(void)flock(fd, LOCK_UN);
-			*found = STORE_PROBE_FREE;
-			return RC_OK;
-		}
-		*found = errno == EWOULDBLOCK ? STORE_PROBE_TAKEN
-					      : STORE_PROBE_BLIND;
-		if (*found == STORE_PROBE_BLIND ||
-		    i == sizeof(pauses) / sizeof(pauses[0]))
-			return RC_OK;
-		rc = call_pause(call, pauses[i], e);
-		if (rc != RC_OK)
-			return rc;
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
+		(void)flock(fd, LOCK_UN);
+		return STORE_PROBE_FREE;
 	}
+	return errno == EWOULDBLOCK ? STORE_PROBE_TAKEN : STORE_PROBE_BLIND;
 }
 
 static enum rc dir_probe(struct store *s, const char *name,
@@ -1260,6 +1231,7 @@ static enum rc dir_probe(struct store *s, const char *name,
 	struct stat st;
 	int fd;
 
+	(void)call;
 	if (rc != RC_OK)
 		return rc;
 	*found = STORE_PROBE_BLIND;
@@ -1271,7 +1243,7 @@ static enum rc dir_probe(struct store *s, const char *name,
 	if (fstat(fd, &st) < 0)
 		rc = refuse(d, name, errno, e);
 	else if (S_ISREG(st.st_mode) && sees_locks(d, fd, st.st_dev))
-		rc = probe_open(fd, found, call, e);
+		*found = probe_open(fd);
 	(void)close(fd);
 	return rc;
 }
@@ -1336,10 +1308,8 @@ static void dir_unwatch(struct store *s)
 	char events[1024];
 
 	while (d->watch_count > 0)
-		(void)inotify_rm_watch(d->inotify,
-				       d->watches[--d->watch_count]);
-	while (d->inotify >= 0 &&
-	       read(d->inotify, events, sizeof(events)) > 0)
+		(void)inotify_rm_watch(d->inotify, d->watches[--d->watch_count]);
+	while (d->inotify >= 0 && read(d->inotify, events, sizeof(events)) > 0)
 		;
 }
 

@@ -136,7 +136,9 @@ struct store_ops {
 	enum rc (*renew_locked)(struct store *s, const char *name, int fd,
 				const void *data, size_t len,
 				struct store_tag *tag, struct err *e);
-	/* Test the kernel lock of an object made by put_locked. */
+	/* Test the kernel lock of an object made by put_locked, once. The lock
+	 * of an owner that died ends some milliseconds after the watch told
+	 * of it: who was woken by that tests again. */
 	enum rc (*probe)(struct store *s, const char *name,
 			 enum store_probe *found, const struct call *call,
 			 struct err *e);

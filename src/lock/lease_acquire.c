@@ -1,0 +1,693 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How a lease is won, and waited for.
+ *
+ * Safety is in one rule: a claim is held only after a listing that was asked
+ * for after the claim had been put, and that shows nothing in the way. Of two
+ * that hold, each would have put its claim before its listing and neither
+ * listing would show the other; one of the listings came last. All else here
+ * is about who goes first, tokens that only grow, and leaving nothing behind.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "lock/lease.h"
+#include "util/text.h"
+
+/* How long, and how often at least, a claim that is making sure looks again
+ * while others that may be doing the same are in its way. */
+#define LOOK_WAITING (60 * NSEC_PER_MSEC)
+#define LOOK_NONBLOCK NSEC_PER_SEC
+enum { LOOKS_LEAST = 5, ROUNDS_MOST = 1000 };
+
+/* Between looks, and after a withdrawal, doubling. */
+#define PAUSE_FIRST NSEC_PER_MSEC
+#define PAUSE_MOST (64 * NSEC_PER_MSEC)
+
+/* A place whose owner seems dead is looked at twice, that far apart. */
+#define PLACE_LOOKS_APART (2 * NSEC_PER_SEC)
+/* A place that has nothing in its way for so long does not act. */
+#define PLACE_IDLE (15 * NSEC_PER_SEC)
+
+/* A kernel lock ends a little after the close that wakes its watchers. */
+static const nsec rechecks[] = { 1 * NSEC_PER_MSEC, 5 * NSEC_PER_MSEC,
+				 25 * NSEC_PER_MSEC };
+enum { RECHECKS = sizeof(rechecks) / sizeof(rechecks[0]) };
+
+#define POLL_FIRST (50 * NSEC_PER_MSEC)
+#define POLL_MOST (5 * NSEC_PER_SEC)
+/* A watch that sees everything is still looked behind now and then. */
+#define WATCH_MOST (60 * NSEC_PER_SEC)
+
+/* --- what is in the way --- */
+
+struct standing {
+	const struct lease_name *exclusive; /* a live claim, in the way */
+	const struct lease_name *shared;    /* likewise */
+	bool outranked;                     /* by a live exclusive claim */
+	bool undecided;     /* live claims conflict with each other */
+	bool vanished;      /* one went while it was judged: look again */
+	unsigned conflicts; /* claims in the way by name, live or not */
+	struct lease_verdict exclusive_verdict;
+	struct lease_verdict shared_verdict;
+};
+
+static bool claim_counts(const struct lease *l, const struct lease_name *name)
+{
+	return name->kind == LEASE_CLAIM &&
+	       strcmp(name->uuid, l->claim.name.uuid) != 0 &&
+	       !lease_view_void(&l->view, name->uuid);
+}
+
+static bool judged_live(struct lease *l, struct lease_name *name,
+			struct lease_verdict *v, struct standing *s,
+			const struct call *call)
+{
+	if (l->wish.clear == LOCK_BREAK_NONE) {
+		*v = (struct lease_verdict){ .fate = LEASE_LIVE };
+		return true;
+	}
+	lease_judge(l, name, v, call);
+	name->stale = v->fate == LEASE_STALE;
+	s->vanished = s->vanished || v->fate == LEASE_VANISHED;
+	return v->fate == LEASE_LIVE;
+}
+
+static void weigh_exclusive(struct lease *l, struct lease_name *name,
+			    struct standing *s, const struct call *call)
+{
+	struct lease_verdict v;
+
+	s->conflicts++;
+	if (!judged_live(l, name, &v, s, call))
+		return;
+	s->undecided = s->undecided || s->exclusive;
+	s->outranked = s->outranked || l->claim.there == LEASE_GONE ||
+		       lease_outranks(name, &l->claim.name);
+	s->exclusive = name;
+	s->exclusive_verdict = v;
+}
+
+/* One live shared claim is as good as many, and judging may cost. */
+static void weigh_shared(struct lease *l, struct lease_name *name,
+			 struct standing *s, const struct call *call)
+{
+	struct lease_verdict v;
+
+	s->conflicts += l->wish.mode == LOCK_EXCLUSIVE;
+	if (s->shared || !judged_live(l, name, &v, s, call))
+		return;
+	s->shared = name;
+	s->shared_verdict = v;
+	s->undecided = s->undecided || s->exclusive;
+}
+
+static void weigh(struct lease *l, struct standing *s, const struct call *call)
+{
+	struct lease_view *view = &l->view;
+
+	*s = (struct standing){ 0 };
+	for (size_t i = 0; i < view->count; i++)
+		if (view->names[i].mode == LOCK_EXCLUSIVE &&
+		    claim_counts(l, &view->names[i]))
+			weigh_exclusive(l, &view->names[i], s, call);
+	if (l->wish.mode == LOCK_SHARED && !s->exclusive)
+		return;
+	for (size_t i = 0; i < view->count; i++)
+		if (view->names[i].mode == LOCK_SHARED &&
+		    claim_counts(l, &view->names[i]))
+			weigh_shared(l, &view->names[i], s, call);
+}
+
+static const struct lease_name *in_the_way(const struct lease *l,
+					   const struct standing *s)
+{
+	if (s->exclusive)
+		return s->exclusive;
+	return l->wish.mode == LOCK_EXCLUSIVE ? s->shared : NULL;
+}
+
+/* --- the queue --- */
+
+static const struct lease_name *listed_place(const struct lease *l)
+{
+	if (l->place.there == LEASE_GONE)
+		return NULL;
+	return lease_view_find(&l->view, LEASE_PLACE, l->place.name.uuid);
+}
+
+static bool head_of_queue(const struct lease *l)
+{
+	const struct lease_name *mine = listed_place(l);
+
+	return mine && !lease_view_ahead(&l->view, mine, l->wish.mode);
+}
+
+static enum rc put_place(struct lease *l, const struct call *call, struct err *e)
+{
+	if (l->view.top_ticket >= LEASE_NUMBER_MAX)
+		return err_set(e, RC_FAILED, "the queue in %.120s is spoilt",
+			       l->store->shown);
+	l->place.name = (struct lease_name){
+		.kind = LEASE_PLACE,
+		.mode = l->wish.mode,
+		.number = l->view.top_ticket + 1,
+	};
+	return lease_put_own(l, &l->place, call, e);
+}
+
+static bool same_object(const struct lease_name *a, const struct lease_name *b)
+{
+	return a->kind == b->kind && strcmp(a->uuid, b->uuid) == 0;
+}
+
+/* What is known of the object that is waited for is kept while it is. */
+static void set_ahead(struct lease *l, const struct lease_name *name)
+{
+	if (l->ahead.known && same_object(&l->ahead.name, name))
+		return;
+	l->ahead = (struct lease_ahead){ .known = true, .name = *name };
+}
+
+/* Is its lock free for the second time? */
+static bool place_is_dead(struct lease *l, const struct call *call)
+{
+	struct lease_ahead *a = &l->ahead;
+	struct boot now = boot_now();
+	bool vanished;
+
+	switch (lease_probe(l, &a->name, &vanished, call)) {
+	case STORE_PROBE_TAKEN:
+		a->kernel = true;
+		a->free_at.ns = 0;
+		return false;
+	case STORE_PROBE_FREE:
+		if (a->free_at.ns == 0)
+			a->free_at = now;
+		return boot_until(a->free_at, now) >= PLACE_LOOKS_APART;
+	case STORE_PROBE_BLIND:
+		return vanished;
+	}
+	return false;
+}
+
+/* The first in the queue, and nothing held keeps it from acting. */
+static bool place_is_idle(struct lease *l, const struct lease_name *place,
+			  const struct standing *s)
+{
+	struct lease_ahead *a = &l->ahead;
+	struct boot now = boot_now();
+
+	if (lease_view_ahead(&l->view, place, place->mode) || s->exclusive ||
+	    (place->mode == LOCK_EXCLUSIVE && s->shared)) {
+		a->idle_at.ns = 0;
+		return false;
+	}
+	if (a->idle_at.ns == 0)
+		a->idle_at = now;
+	return boot_until(a->idle_at, now) >= PLACE_IDLE;
+}
+
+/*
+ * Look after the place ahead. True: its owner does not act, it was deleted.
+ * (The queue is for fairness: an owner that lives puts a new one.)
+ */
+static bool overtake(struct lease *l, const struct lease_name *place,
+		     const struct standing *s, const struct call *call)
+{
+	bool fresh = !l->ahead.known || !same_object(&l->ahead.name, place);
+	bool dead = false, idle;
+	struct err kept;
+
+	set_ahead(l, place);
+	if (fresh || l->ahead.woke || l->ahead.free_at.ns != 0)
+		dead = place_is_dead(l, call);
+	idle = place_is_idle(l, place, s);
+	if (!dead && !idle)
+		return false;
+	return lease_delete(l, place, call, &kept) == RC_OK;
+}
+
+/* --- one try --- */
+
+enum step {
+	STEP_LIST,   /* is it worth claiming? */
+	STEP_CLAIM,  /* put a claim */
+	STEP_DECIDE, /* nothing in its way: held */
+	STEP_BUSY,
+	STEP_HELD
+};
+
+struct attempt {
+	const struct call *call;
+	struct err *e;
+	struct boot entered;
+	struct boot doubt; /* since when others are undecided; 0: not */
+	unsigned looks;    /* made in doubt */
+	unsigned rounds;
+	nsec pause;
+	uint64_t fence;    /* for the next claim */
+	struct standing s; /* points into the view of the last listing */
+	const struct lease_name *place_ahead;
+};
+
+/* Look again in a moment, or give up. True: again. */
+static bool doubt(const struct lease *l, struct attempt *a, enum rc *rc)
+{
+	nsec limit = l->wish.wait ? LOOK_WAITING : LOOK_NONBLOCK;
+	struct boot now = boot_now();
+
+	if (a->doubt.ns == 0) {
+		a->doubt = now;
+		a->pause = PAUSE_FIRST;
+	}
+	a->looks++;
+	if (boot_until(a->doubt, now) >= limit && a->looks > LOOKS_LEAST)
+		return false;
+	*rc = call_pause(a->call, random_span(a->pause / 2, a->pause), a->e);
+	if (a->pause < PAUSE_MOST)
+		a->pause *= 2;
+	return true;
+}
+
+static enum rc withdraw(struct lease *l, struct attempt *a, enum step then,
+			enum step *step)
+{
+	*step = then;
+	return lease_withdraw(l, &l->claim, a->call, a->e);
+}
+
+/* A place of ours that is not listed was taken for that of a dead one. */
+static void notice_lost_place(struct lease *l)
+{
+	if (l->place.there == LEASE_WRITTEN && !listed_place(l))
+		lease_forget_own(&l->place);
+}
+
+/* Somebody is in the way: take a place behind, or say so. */
+static enum rc step_behind(struct lease *l, struct attempt *a, enum step *step)
+{
+	enum rc rc = RC_OK;
+
+	*step = STEP_BUSY;
+	if (!l->wish.wait) {
+		/* Holders do not conflict with each other: one of these may
+		 * yet go, and all may. */
+		if ((a->s.undecided || a->doubt.ns != 0) && doubt(l, a, &rc))
+			*step = STEP_LIST;
+		return rc;
+	}
+	if (l->place.there != LEASE_GONE)
+		return RC_OK;
+	/* And look again: who came at the same time may stand before us. */
+	*step = STEP_LIST;
+	return put_place(l, a->call, a->e);
+}
+
+static enum rc on_list(struct lease *l, struct attempt *a, enum step *step)
+{
+	enum rc rc = lease_look(l, a->call, a->e);
+
+	if (rc != RC_OK)
+		return rc;
+	notice_lost_place(l);
+	weigh(l, &a->s, a->call);
+	if (a->s.vanished)
+		return RC_OK;
+	a->place_ahead = !l->wish.wait
+				 ? NULL
+				 : lease_view_ahead(&l->view, listed_place(l),
+						    l->wish.mode);
+	if (a->place_ahead && l->place.there != LEASE_GONE &&
+	    overtake(l, a->place_ahead, &a->s, a->call))
+		return RC_OK;
+	a->fence = l->view.top_fence + 1;
+	*step = STEP_CLAIM;
+	if (!a->place_ahead && !in_the_way(l, &a->s))
+		return RC_OK;
+	/* Shared holders are drained by a claim of the head of the queue. */
+	if (!a->place_ahead && !a->s.exclusive && head_of_queue(l))
+		return RC_OK;
+	return step_behind(l, a, step);
+}
+
+static enum rc on_claim(struct lease *l, struct attempt *a, enum step *step)
+{
+	enum rc rc;
+
+	if (a->fence > LEASE_NUMBER_MAX)
+		return err_set(a->e, RC_FAILED,
+			       "the fences in %.120s are "
+			       "used up",
+			       l->store->shown);
+	l->claim.name = (struct lease_name){
+		.kind = LEASE_CLAIM,
+		.mode = l->wish.mode,
+		.ttl_ms = (uint32_t)(l->ttl / NSEC_PER_MSEC),
+		.number = a->fence,
+	};
+	l->since = wall_now();
+	l->renewed = boot_now();
+	*step = STEP_DECIDE;
+	rc = lease_put_own(l, &l->claim, a->call, a->e);
+	/* The listing will tell whether it is there. A claim that says it has
+	 * a kernel lock and has none would be broken at once, though. */
+	if (rc == RC_UNKNOWN && !l->claim.name.kernel)
+		return RC_OK;
+	return rc;
+}
+
+/* Does mine keep its claim while it looks again? The others do not. */
+static enum rc on_conflict(struct lease *l, struct attempt *a, enum step *step)
+{
+	bool drains = !a->s.exclusive && l->wish.wait && head_of_queue(l);
+	enum rc rc = RC_OK;
+
+	if (drains) {
+		*step = STEP_BUSY;
+		return RC_OK;
+	}
+	if (a->s.exclusive && a->s.outranked) {
+		rc = withdraw(l, a, l->wish.wait ? STEP_LIST : STEP_BUSY, step);
+		if (rc == RC_OK && !l->wish.wait && doubt(l, a, &rc))
+			*step = STEP_LIST;
+		return rc;
+	}
+	if (doubt(l, a, &rc))
+		return rc; /* decide again */
+	return withdraw(l, a, l->wish.wait ? STEP_LIST : STEP_BUSY, step);
+}
+
+static bool too_late(const struct lease *l)
+{
+	nsec spent = boot_until(l->renewed, boot_now());
+
+	return spent >= l->ttl - lock_margin(l->ttl);
+}
+
+static enum rc on_decide(struct lease *l, struct attempt *a, enum step *step)
+{
+	const struct lease_name *mine = &l->claim.name;
+	enum rc rc = lease_look(l, a->call, a->e);
+
+	a->place_ahead = NULL; /* it was in the listing before this one */
+	if (rc != RC_OK)
+		return rc;
+	if (too_late(l))
+		return err_set(a->e, RC_RETRY,
+			       "%.120s answered too late to be believed",
+			       l->store->shown);
+	if (!lease_view_find(&l->view, LEASE_CLAIM, mine->uuid) ||
+	    lease_view_void(&l->view, mine->uuid) ||
+	    lease_view_surpassed(&l->view, mine))
+		return withdraw(l, a, STEP_LIST, step);
+	weigh(l, &a->s, a->call);
+	if (a->s.vanished)
+		return RC_OK;
+	if (in_the_way(l, &a->s))
+		return on_conflict(l, a, step);
+	*step = STEP_HELD;
+	return RC_OK;
+}
+
+/* --- the end of a try --- */
+
+/* What nobody needs any more: void claims, tombstones below another, and
+ * temporary files whose writer died. Failing costs nothing but room. */
+static void sweep(struct lease *l, const struct call *call)
+{
+	struct err kept;
+	bool vanished;
+
+	for (size_t i = 0; i < l->view.count; i++) {
+		const struct lease_name *name = &l->view.names[i];
+		bool drop = false;
+
+		if (name->kind == LEASE_CLAIM)
+			drop = lease_view_void(&l->view, name->uuid);
+		else if (name->kind == LEASE_TOMBSTONE)
+			drop = lease_view_dispensable(&l->view, name);
+		else if (name->kind == LEASE_TEMPORARY)
+			drop = lease_probe(l, name, &vanished, call) ==
+			       STORE_PROBE_FREE;
+		if (drop)
+			(void)lease_delete(l, name, call, &kept);
+	}
+}
+
+/* Only now, being the holder: what was proved stale is in nobody's way but
+ * that of those who cannot prove it. */
+static void break_stale(struct lease *l, struct lock_info *mine,
+			const struct call *call)
+{
+	struct err kept;
+	enum rc rc;
+
+	for (size_t i = 0; i < l->view.count; i++) {
+		const struct lease_name *name = &l->view.names[i];
+
+		if (!name->stale)
+			continue;
+		lease_looks_forget(&l->looks, name->uuid);
+		rc = lease_bury(l, name, call, &kept);
+		if (rc != RC_OK && rc != RC_ABSENT)
+			(void)snprintf(mine->detail, sizeof(mine->detail),
+				       "the stale lock %.8s stays: %.100s",
+				       name->uuid, kept.text);
+	}
+}
+
+static void tell_mine(const struct lease *l, struct lock_info *mine)
+{
+	const struct lock_wish *w = &l->wish;
+
+	lease_tell(l, &l->claim.name, mine);
+	mine->alive = LOCK_ALIVE_YES;
+	mine->pid = w->self->front.pid;
+	mine->since = l->since;
+	(void)text_copy(mine->host, sizeof(mine->host), w->self->host);
+	(void)text_copy(mine->user, sizeof(mine->user), w->self->user);
+	if (w->command)
+		(void)text_copy(mine->command, sizeof(mine->command), w->command);
+	if (w->reason)
+		(void)text_copy(mine->reason, sizeof(mine->reason), w->reason);
+}
+
+static void enter(struct lease *l, const struct attempt *a,
+		  struct lock_term *term, struct lock_info *mine)
+{
+	struct err kept;
+
+	l->claim.there = LEASE_ENTERED;
+	l->ahead = (struct lease_ahead){ 0 };
+	tell_mine(l, mine);
+	/* Release tries again, should this fail. */
+	(void)lease_withdraw(l, &l->place, a->call, &kept);
+	break_stale(l, mine, a->call);
+	sweep(l, a->call);
+	lease_fill_term(l, a->entered, term);
+}
+
+/* Choose what to wait for, and whom to name. */
+static enum rc busy(struct lease *l, const struct attempt *a,
+		    struct lock_info *holder)
+{
+	const struct lease_name *claim = in_the_way(l, &a->s);
+	const struct lease_verdict *v = a->s.exclusive ? &a->s.exclusive_verdict
+						       : &a->s.shared_verdict;
+	const struct lease_name *shown = claim ? claim : a->place_ahead;
+
+	lease_tell(l, shown, holder);
+	if (claim) {
+		holder->alive = v->alive;
+		holder->sure_in = v->sure_in;
+	}
+	if (a->place_ahead) {
+		set_ahead(l, a->place_ahead);
+	} else {
+		set_ahead(l, claim);
+		l->ahead.kernel = v->kernel;
+		l->ahead.sure_in = v->sure_in;
+		/* When that one goes the way is free, and the next fence is
+		 * known: no need to look before claiming. */
+		if (a->s.conflicts == 1 && l->claim.there == LEASE_GONE &&
+		    head_of_queue(l))
+			l->next_fence = a->fence;
+	}
+	return err_set(a->e, RC_BUSY, "%.120s is locked by another",
+		       l->store->shown);
+}
+
+/* Where a try begins: what an earlier one left is taken up, or away. */
+static enum rc begin(struct lease *l, struct attempt *a, enum step *step)
+{
+	bool sure = l->ahead.went && l->next_fence != 0;
+	enum rc rc;
+
+	if (l->claim.there > LEASE_WRITTEN)
+		return err_set(a->e, RC_FAILED, "the lock was not released");
+	*step = sure ? STEP_CLAIM : STEP_LIST;
+	a->fence = l->next_fence;
+	l->next_fence = 0;
+	l->ahead.went = false;
+	if (l->claim.there == LEASE_WRITTEN) {
+		/* It drains: kept fresh, it goes on where it was. */
+		*step = STEP_DECIDE;
+		rc = lease_renew_claim(l, a->call, a->e);
+		if (rc != RC_ABSENT)
+			return rc;
+		lease_forget_own(&l->claim);
+		*step = STEP_LIST;
+	}
+	rc = lease_withdraw(l, &l->claim, a->call, a->e);
+	if (rc == RC_OK && l->place.there == LEASE_MAYBE)
+		rc = lease_withdraw(l, &l->place, a->call, a->e);
+	return rc;
+}
+
+static enum rc try_once(struct lease *l, struct attempt *a, enum step *step)
+{
+	enum rc rc = begin(l, a, step);
+
+	while (rc == RC_OK && *step != STEP_HELD && *step != STEP_BUSY) {
+		if (++a->rounds > ROUNDS_MOST)
+			return err_set(a->e, RC_RETRY,
+				       "%.120s is too much contended",
+				       l->store->shown);
+		switch (*step) {
+		case STEP_LIST:
+			rc = on_list(l, a, step);
+			break;
+		case STEP_CLAIM:
+			rc = on_claim(l, a, step);
+			break;
+		case STEP_DECIDE:
+			rc = on_decide(l, a, step);
+			break;
+		case STEP_HELD:
+		case STEP_BUSY:
+			break;
+		}
+	}
+	return rc;
+}
+
+enum rc lease_acquire(struct lock *lock, struct lock_term *term,
+		      struct lock_info *mine, struct lock_info *holder,
+		      const struct call *call, struct err *e)
+{
+	struct lease *l = lease_of(lock);
+	struct attempt a = { .call = call, .e = e, .entered = boot_now() };
+	struct err unsaid;
+	enum step step = STEP_LIST;
+	enum rc rc;
+
+	rc = try_once(l, &a, &step);
+	if (rc != RC_OK) {
+		/* What cannot be taken back now is by the next try, or by
+		 * release. */
+		(void)lease_withdraw(l, &l->claim, call, &unsaid);
+		return rc;
+	}
+	if (step == STEP_BUSY)
+		return busy(l, &a, holder);
+	enter(l, &a, term, mine);
+	return RC_OK;
+}
+
+/* --- waiting --- */
+
+static nsec shorter(nsec a, nsec b)
+{
+	return a < b ? a : b;
+}
+
+static nsec poll_next(struct lease_ahead *a)
+{
+	a->interval = a->interval ? a->interval + a->interval / 2 : POLL_FIRST;
+	a->interval = shorter(a->interval, POLL_MOST);
+	return random_span(a->interval - a->interval / 4,
+			   a->interval + a->interval / 4);
+}
+
+/* After a change of what is still there, which may be a death. */
+static nsec recheck_next(struct lease_ahead *a)
+{
+	if (!a->woke || !a->kernel)
+		return NSEC_FOREVER;
+	if (a->rechecks < RECHECKS)
+		return rechecks[a->rechecks++];
+	a->woke = false;
+	a->rechecks = 0;
+	return NSEC_FOREVER;
+}
+
+/* When to look again, whatever the watch says. */
+static nsec next_look(struct lease *l, bool watched)
+{
+	struct lease_ahead *a = &l->ahead;
+	struct boot now = boot_now();
+	nsec span = shorter(WATCH_MOST, recheck_next(a));
+
+	if (l->claim.there == LEASE_WRITTEN)
+		span = shorter(span, boot_until(now, l->renewed) + l->ttl / 3);
+	if (a->free_at.ns != 0)
+		span = shorter(span, boot_until(now, a->free_at) +
+					     PLACE_LOOKS_APART +
+					     random_span(0, NSEC_PER_SEC));
+	if (a->idle_at.ns != 0)
+		span = shorter(span, boot_until(now, a->idle_at) + PLACE_IDLE);
+	if (a->sure_in != 0)
+		span = shorter(span, a->sure_in);
+	/* Only whoever has a kernel lock here is surely seen to go. */
+	if (!a->kernel || !watched)
+		span = shorter(span, poll_next(a));
+	return span > 0 ? span : 0;
+}
+
+/* Begin to watch the one object ahead, where that can be. RC_ABSENT: gone. */
+static enum rc watch_ahead(struct lease *l, int *fd)
+{
+	char path[LEASE_PATH_SIZE];
+	struct err unwatched;
+	enum rc rc;
+
+	*fd = -1;
+	if (!l->store->ops->watch)
+		return RC_UNSUPPORTED;
+	lease_path(l, &l->ahead.name, path);
+	l->store->ops->unwatch(l->store);
+	rc = l->store->ops->watch(l->store, path, fd, &unwatched);
+	if (rc != RC_OK)
+		*fd = -1;
+	return rc;
+}
+
+/* It has changed: is it gone, or was it renewed, or has its owner died? */
+static void ask_ahead(struct lease *l)
+{
+	int fd;
+
+	l->ahead.went = watch_ahead(l, &fd) == RC_ABSENT;
+	l->ahead.woke = !l->ahead.went;
+}
+
+enum rc lease_wait(struct lock *lock, nsec patience, const struct call *call,
+		   struct err *e)
+{
+	struct lease *l = lease_of(lock);
+	enum rc rc;
+	int fd;
+
+	if (!l->ahead.known)
+		return call_pause(call, shorter(patience, POLL_FIRST), e);
+	rc = watch_ahead(l, &fd);
+	if (rc == RC_ABSENT) {
+		l->ahead.went = true;
+		return RC_OK;
+	}
+	rc = call_wait(call, fd, shorter(patience, next_look(l, rc == RC_OK)), e);
+	if (rc == RC_OK)
+		ask_ahead(l);
+	return rc == RC_ABSENT ? RC_OK : rc;
+}

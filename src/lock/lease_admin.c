@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What people see of a lease, and the administrator's remove.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lock/lease.h"
+#include "util/text.h"
+
+/* Claims that conflict are making sure, which takes milliseconds, or one is
+ * draining. Looked at so often before it is called draining. */
+enum { SETTLE_LOOKS = 4 };
+#define SETTLE_PAUSE (10 * NSEC_PER_MSEC)
+
+void lease_tell(const struct lease *l, const struct lease_name *name,
+		struct lock_info *info)
+{
+	*info = (struct lock_info){
+		.mode = name->mode,
+		.state = name->kind == LEASE_PLACE ? LOCK_WAITING : LOCK_HELD,
+		.fence = name->kind == LEASE_CLAIM ? name->number : 0,
+	};
+	(void)text_copy(info->protocol, sizeof(info->protocol), "lease");
+	(void)text_copy(info->name, sizeof(info->name), l->wish.name);
+	(void)text_copy(info->id, sizeof(info->id), name->uuid);
+}
+
+static enum rc read_record(struct lease *l, const struct lease_name *name,
+			   struct lease_record *record, struct lock_info *info,
+			   const struct call *call, struct err *e)
+{
+	char path[LEASE_PATH_SIZE];
+	struct store_tag tag;
+	struct buf body;
+	enum rc rc;
+
+	buf_init(&body, LEASE_RECORD_CEILING);
+	lease_path(l, name, path);
+	rc = l->store->ops->get(l->store, path, &body, &tag, call, e);
+	if (rc == RC_OK) {
+		if (name->kind == LEASE_CLAIM)
+			info->refreshed = tag.time;
+		rc = lease_record_read(record, buf_text(&body), body.len, e);
+	}
+	if (rc == RC_OK)
+		lease_record_tell(record, info);
+	buf_release(&body);
+	return rc;
+}
+
+static void tell_expiry(const struct lease_name *claim, struct lock_info *info)
+{
+	if (info->refreshed.ns != 0)
+		info->expires.ns = info->refreshed.ns + lease_name_ttl(claim);
+}
+
+/* The object of the last listing that bears this id. */
+static const struct lease_name *find_id(const struct lease *l, const char *id)
+{
+	const struct lease_name *claim = lease_view_find(&l->view, LEASE_CLAIM,
+							 id);
+
+	if (claim && !lease_view_void(&l->view, id))
+		return claim;
+	return lease_view_find(&l->view, LEASE_PLACE, id);
+}
+
+/* All that can be known of a claim or place. False: it is gone. */
+static bool inspect(struct lease *l, const struct lease_name *name,
+		    struct lock_info *info, const struct call *call)
+{
+	struct lease_record record;
+	struct lease_verdict v;
+	struct err unread;
+	enum rc rc;
+
+	lease_tell(l, name, info);
+	rc = read_record(l, name, &record, info, call, &unread);
+	if (rc == RC_ABSENT)
+		return false;
+	if (name->kind == LEASE_PLACE) {
+		lease_judge_place(l, name, rc == RC_OK ? &record : NULL, &v,
+				  call);
+	} else {
+		tell_expiry(name, info);
+		lease_judge(l, name, &v, call);
+	}
+	info->alive = v.alive;
+	info->sure_in = v.sure_in;
+	if (v.fate == LEASE_STALE) {
+		info->state = LOCK_STALE;
+		(void)text_copy(info->detail, sizeof(info->detail), v.why);
+	} else if (rc == RC_MALFORMED || rc == RC_DENIED) {
+		info->state = LOCK_UNREADABLE;
+		(void)text_copy(info->detail, sizeof(info->detail), unread.text);
+	}
+	return v.fate != LEASE_VANISHED;
+}
+
+enum rc lease_describe(struct lock *lock, struct lock_info *info,
+		       const struct call *call, struct err *e)
+{
+	struct lease *l = lease_of(lock);
+	struct lease_name name = l->ahead.name;
+	const struct lease_name *listed;
+	struct lease_record record;
+
+	/* Nearly always it is the one that is waited for. */
+	if (!l->ahead.known || strcmp(name.uuid, info->id) != 0) {
+		listed = find_id(l, info->id);
+		if (!listed)
+			return err_set(e, RC_ABSENT, "no lock %.8s", info->id);
+		name = *listed;
+	}
+	return read_record(l, &name, &record, info, call, e);
+}
+
+/* --- list --- */
+
+static bool counts(const struct lease *l, const struct lease_name *name)
+{
+	return name->kind == LEASE_PLACE ||
+	       (name->kind == LEASE_CLAIM &&
+		!lease_view_void(&l->view, name->uuid));
+}
+
+/* An exclusive claim beside another: one of them is no holder. */
+static bool contested(const struct lease *l)
+{
+	const struct lease_name *exclusive = NULL;
+	unsigned claims = 0;
+
+	for (size_t i = 0; i < l->view.count; i++) {
+		const struct lease_name *name = &l->view.names[i];
+
+		if (name->kind != LEASE_CLAIM || !counts(l, name))
+			continue;
+		claims++;
+		if (name->mode == LOCK_EXCLUSIVE)
+			exclusive = name;
+	}
+	return exclusive && claims > 1;
+}
+
+/* A listing in which nobody is making sure, as far as that can be had. */
+static enum rc look_settled(struct lease *l, const struct call *call,
+			    struct err *e)
+{
+	enum rc rc = lease_look(l, call, e);
+
+	for (int i = 1; i < SETTLE_LOOKS && rc == RC_OK && contested(l); i++) {
+		rc = call_pause(call, SETTLE_PAUSE, e);
+		if (rc == RC_OK)
+			rc = lease_look(l, call, e);
+	}
+	return rc;
+}
+
+/* Claims before places, each in the order of their numbers. */
+static int by_order(const void *left, const void *right)
+{
+	const struct lease_name *a = left, *b = right;
+
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	return lease_name_order(a, b);
+}
+
+/* Is a live shared claim listed, which an exclusive one would have to see
+ * go before it holds? */
+static bool shared_alive(struct lease *l, const struct call *call)
+{
+	struct lease_verdict v;
+
+	for (size_t i = 0; i < l->view.count; i++) {
+		const struct lease_name *name = &l->view.names[i];
+
+		if (name->kind != LEASE_CLAIM || name->mode != LOCK_SHARED ||
+		    !counts(l, name))
+			continue;
+		lease_judge(l, name, &v, call);
+		if (v.fate == LEASE_LIVE)
+			return true;
+	}
+	return false;
+}
+
+enum rc lease_list(struct lock *lock, lock_seen *seen, void *context,
+		   const struct call *call, struct err *e)
+{
+	struct lease *l = lease_of(lock);
+	struct lock_info info;
+	bool draining, more = true;
+	enum rc rc;
+
+	rc = look_settled(l, call, e);
+	if (rc != RC_OK)
+		return rc;
+	qsort(l->view.names, l->view.count, sizeof(l->view.names[0]), by_order);
+	draining = contested(l) && shared_alive(l, call);
+	for (size_t i = 0; i < l->view.count && more; i++) {
+		const struct lease_name *name = &l->view.names[i];
+
+		if (!counts(l, name) || !inspect(l, name, &info, call))
+			continue;
+		if (draining && name->kind == LEASE_CLAIM &&
+		    name->mode == LOCK_EXCLUSIVE && info.state == LOCK_HELD)
+			info.state = LOCK_WAITING;
+		more = seen(context, &info);
+	}
+	return RC_OK;
+}
+
+/* --- remove --- */
+
+static enum rc refuse(const struct lock_info *info, struct err *e)
+{
+	if (info->state == LOCK_WAITING)
+		return err_set(e, RC_BUSY, "%.8s waits for the lock", info->id);
+	if (info->alive == LOCK_ALIVE_YES)
+		return err_set(e, RC_BUSY, "%.8s is held, its holder is alive",
+			       info->id);
+	return err_set(e, RC_BUSY, "%.8s is not proved stale", info->id);
+}
+
+static bool may_remove(const struct lock_info *info,
+		       const struct lock_remove *what)
+{
+	return what->force || info->state == LOCK_STALE;
+}
+
+static enum rc remove_object(struct lease *l, const struct lease_name *name,
+			     const struct call *call, struct err *e)
+{
+	enum rc rc;
+
+	if (name->kind == LEASE_PLACE)
+		return lease_delete(l, name, call, e);
+	rc = lease_bury(l, name, call, e);
+	if (rc == RC_OK || rc == RC_ABSENT)
+		lease_looks_forget(&l->looks, name->uuid);
+	/* Gone by somebody's doing is gone. */
+	return rc == RC_ABSENT ? RC_OK : rc;
+}
+
+enum rc lease_remove(struct lock *lock, const struct lock_remove *what,
+		     struct lock_info *info, const struct call *call,
+		     struct err *e)
+{
+	struct lease *l = lease_of(lock);
+	const struct lease_name *name;
+	enum rc rc;
+
+	rc = lease_look(l, call, e);
+	if (rc != RC_OK)
+		return rc;
+	name = find_id(l, what->id);
+	if (!name || !inspect(l, name, info, call))
+		return err_set(e, RC_ABSENT, "no lock %.40s", what->id);
+	if (!may_remove(info, what))
+		return refuse(info, e);
+	return what->dry_run ? RC_OK : remove_object(l, name, call, e);
+}
