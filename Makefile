@@ -235,10 +235,12 @@ format:
 	$(FORMAT) -i $(C_FILES)
 
 # Not those that would have every memcpy replaced by what glibc lacks, or
-# every second pair of parameters wrapped in a struct.
+# every second pair of parameters wrapped in a struct, nor what -Wconversion
+# knows better.
 TIDY := bugprone-*,clang-analyzer-*,concurrency-mt-unsafe,$\
 	-bugprone-easily-swappable-parameters,$\
 	-bugprone-implicit-widening-of-multiplication-result,$\
+	-bugprone-branch-clone,-bugprone-narrowing-conversions,$\
 	-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 # What glibc makes safe may be called.
 TIDY_CONFIG := {CheckOptions: [ $\

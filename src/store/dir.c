@@ -1166,7 +1166,7 @@ static enum rc put_locked_at(struct dir_store *d, struct place *p,
 			     const char *name, const void *data, size_t len,
 			     int *fd, struct store_tag *tag, struct err *e)
 {
-	struct draft draft;
+	struct draft draft = { 0 };
 	enum rc rc = RC_OK;
 
 	if (!draft_open(d, p, DRAFT_ANY, &draft))

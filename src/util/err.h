@@ -48,13 +48,6 @@ enum rc err_sys(struct err *e, enum rc rc, int sys, const char *format, ...)
 enum rc err_context(struct err *e, enum rc rc, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-#ifdef __clang_analyzer__
-/* It looks into one file at a time, and has to be told what they return. */
-#define err_set(e, rc, ...) ((err_set)(e, rc, __VA_ARGS__), (rc))
-#define err_sys(e, rc, sys, ...) ((err_sys)(e, rc, sys, __VA_ARGS__), (rc))
-#define err_context(e, rc, ...) ((err_context)(e, rc, __VA_ARGS__), (rc))
-#endif
-
 /*
  * What a failed system call means for the caller: ENOENT is ABSENT, EEXIST
  * is EXISTS, EACCES, EPERM and EROFS are DENIED, EINTR, EAGAIN, ESTALE, EIO,
@@ -62,5 +55,22 @@ enum rc err_context(struct err *e, enum rc rc, const char *format, ...)
  * EOPNOTSUPP are UNSUPPORTED, anything else FAILED.
  */
 enum rc rc_of_errno(int sys);
+
+#ifdef __clang_analyzer__
+/* It looks into one file at a time, and has to be told what they return. */
+static inline enum rc analysed_rc(enum rc rc)
+{
+	if (rc == RC_OK)
+		__builtin_unreachable();
+	return rc;
+}
+#define err_set(e, rc, ...) \
+	((err_set)(e, rc, __VA_ARGS__), analysed_rc(rc))
+#define err_sys(e, rc, sys, ...) \
+	((err_sys)(e, rc, sys, __VA_ARGS__), analysed_rc(rc))
+#define err_context(e, rc, ...) \
+	((err_context)(e, rc, __VA_ARGS__), analysed_rc(rc))
+#define rc_of_errno(sys) analysed_rc((rc_of_errno)(sys))
+#endif
 
 #endif
