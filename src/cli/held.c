@@ -52,7 +52,8 @@ struct search {
 static bool look_at(void *context, const struct lock_info *info)
 {
 	struct search *s = context;
-	bool by_id = s->id_is_above && strcmp(info->id, s->id) == 0;
+	const char *id = info->token[0] ? info->token : info->id;
+	bool by_id = s->id_is_above && strcmp(id, s->id) == 0;
 	bool by_pid = info->alive == LOCK_ALIVE_YES &&
 		      held_is_ancestor(info->pid);
 

@@ -57,6 +57,8 @@ struct lock_term {
 struct lock_info {
 	char protocol[12]; /* "lease", "flock", "restic", "borg1", "borg2" */
 	char id[72];       /* what `unlock` takes a prefix of */
+	char token[40];    /* stays while held, where a refresh changes the id;
+	                      "" where the id itself stays */
 	char name[68];     /* --name of a lease */
 	enum lock_mode mode;
 	enum lock_state state;

@@ -71,7 +71,7 @@ enum rc command_prepare(struct command *c, const struct plan *plan,
 void command_tell_lock(struct command *c, const struct lock_info *mine)
 {
 	(void)snprintf(c->board->id, sizeof(c->board->id), "%sID=%s", prefix,
-		       mine->id);
+		       mine->token[0] ? mine->token : mine->id);
 	c->board->fence[0] = '\0';
 	if (mine->fence != 0)
 		(void)snprintf(c->board->fence, sizeof(c->board->fence),
