@@ -1,0 +1,994 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The native lock of a restic repository: a small sealed file in locks/,
+ * named by its hash. There is no atomic step; everybody looks, places a file,
+ * waits a moment, looks again, and backs off if somebody else's is there.
+ *
+ * Why two conflicting holders cannot be: each listed after its own file had
+ * been placed, and neither listing showed the other, so A placed < A listed <
+ * B placed < B listed < A placed. It takes only that a listing shows at least
+ * what was there when our own file was placed; the moment's wait is for
+ * stores that are slower than they say.
+ *
+ * Where restic gives up at once we go further: an exclusive lock stays in
+ * place while shared holders finish (newcomers see it and stay out), and of
+ * two of us the older claim stays. A lock that restic placed at the same time
+ * as ours is looked at again for a second, since restic withdraws it.
+ */
+#include "lock/restic.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "lock/restic_judge.h"
+#include "lock/restic_look.h"
+#include "util/log.h"
+#include "util/text.h"
+
+/* restic refreshes so often, and others clear a lock that was not refreshed
+ * for RESTIC_STALE_AFTER. restic itself gives up after 22.5 minutes. */
+#define REFRESH_IN (300 * NSEC_PER_SEC)
+#define MARGIN (450 * NSEC_PER_SEC)
+
+/* Between placing and looking again; as restic does. */
+#define SETTLE (200 * NSEC_PER_MSEC)
+/* So long may somebody else's lock, seen beside ours, be one that is about to
+ * be withdrawn: restic's own moment, a slow disk, a slow machine. */
+#define CONTEND (1 * NSEC_PER_SEC)
+/* Old and new file of a refresh exist together so long: whoever is listing
+ * the folder meanwhile sees one of them. */
+#define OVERLAP (1 * NSEC_PER_SEC)
+/* A conflicting lock that stays so long beside a held one is no mistake. */
+#define INTRUDER_STAYS (3 * NSEC_PER_SEC)
+/* A file that cannot be read may be one that is being written. */
+#define UNREADABLE_STAYS (1 * NSEC_PER_SEC)
+/* inotify does not see what happens on the other side of a network. */
+#define POLL_EVERY (5 * NSEC_PER_SEC)
+
+/* Current, next, and what an interrupted refresh or two left. */
+enum { OWN_MAX = 8, WATCHED_MAX = 8 };
+
+struct restic_lock {
+	struct lock base; /* first: restic_of() depends on it */
+	struct lock_wish wish;
+	struct restic_repo repo;
+	struct restic_look look;
+	nsec settle, overlap;
+
+	struct restic_record record; /* as last written */
+	char current[65];            /* its file; "": nothing placed */
+	struct boot written;         /* just before it was last written */
+	bool held;
+	bool taken; /* it was gone when it was to be released */
+
+	char own[OWN_MAX][65]; /* every file of ours that may exist */
+	size_t own_count;
+
+	int loss_fd;       /* the store's, or gone_fd; -1: not asked for */
+	int gone_fd;       /* an eventfd that is always readable; -1: none */
+	char cleared[160]; /* whose stale lock acquire removed, for people */
+};
+
+static struct restic_lock *restic_of(struct lock *lock)
+{
+	assert(lock->ops == &lock_restic);
+	return (struct restic_lock *)lock;
+}
+
+void restic_set_pace(struct lock *lock, nsec settle, nsec overlap)
+{
+	restic_of(lock)->settle = settle;
+	restic_of(lock)->overlap = overlap;
+}
+
+/* --- open and close --- */
+
+static void restic_close(struct lock *lock)
+{
+	struct restic_lock *l = restic_of(lock);
+
+	restic_look_release(&l->look);
+	restic_repo_close(&l->repo);
+	if (l->gone_fd >= 0)
+		close(l->gone_fd);
+	free(l);
+}
+
+static enum rc restic_open(struct lock **lock, const struct lock_wish *wish,
+			   const struct call *call, struct err *e)
+{
+	struct restic_lock *l = calloc(1, sizeof(*l));
+	enum rc rc;
+
+	if (!l)
+		return err_set(e, RC_RETRY, "out of memory");
+	*l = (struct restic_lock){ .base.ops = &lock_restic,
+				   .wish = *wish,
+				   .settle = SETTLE,
+				   .overlap = OVERLAP,
+				   .loss_fd = -1,
+				   .gone_fd = -1 };
+	rc = restic_repo_open(&l->repo, wish->location->rest, wish, call, e);
+	if (rc) {
+		restic_close(&l->base);
+		return rc;
+	}
+	*lock = &l->base;
+	return RC_OK;
+}
+
+/* --- our own files --- */
+
+static bool is_own(const struct restic_lock *l, const char *id)
+{
+	for (size_t i = 0; i < l->own_count; i++)
+		if (strcmp(l->own[i], id) == 0)
+			return true;
+	return false;
+}
+
+static void forget_own(struct restic_lock *l, const char *id)
+{
+	for (size_t i = 0; i < l->own_count; i++) {
+		if (strcmp(l->own[i], id) != 0)
+			continue;
+		l->own_count--;
+		memmove(l->own[i], l->own[i + 1],
+			(l->own_count - i) * sizeof(l->own[0]));
+		return;
+	}
+}
+
+/* Delete all of ours but the one named `keep`. */
+static enum rc delete_own(struct restic_lock *l, const char *keep,
+			  const struct call *call, struct err *e)
+{
+	enum rc worst = RC_OK;
+
+	for (size_t i = l->own_count; i > 0; i--) {
+		char name[RESTIC_NAME_SIZE], id[65];
+		struct err why;
+		enum rc rc;
+
+		memcpy(id, l->own[i - 1], sizeof(id));
+		if (strcmp(id, keep) == 0)
+			continue;
+		restic_lock_name(name, id);
+		rc = l->repo.store->ops->del(l->repo.store, name, call, &why);
+		if (rc == RC_ABSENT && l->held && strcmp(id, l->current) == 0)
+			l->taken = true;
+		if (!rc || rc == RC_ABSENT) {
+			forget_own(l, id);
+		} else if (!worst) {
+			worst = rc;
+			*e = why;
+		}
+	}
+	return worst;
+}
+
+/* Nothing of ours is to stay. What cannot be deleted now is remembered: the
+ * next acquire, or release, tries again. */
+static void withdraw(struct restic_lock *l, const struct call *call)
+{
+	struct err why;
+	enum rc rc;
+
+	l->current[0] = '\0';
+	rc = delete_own(l, "", call, &why);
+	if (rc)
+		log_debug("restic: withdrawing: %s", why.text);
+}
+
+/* Place a file with this record under its own name. *sent is before it. */
+static enum rc write_file(struct restic_lock *l, struct restic_record *record,
+			  char id[65], struct boot *sent,
+			  const struct call *call, struct err *e)
+{
+	char name[RESTIC_NAME_SIZE];
+	struct buf box;
+	enum rc rc = RC_OK;
+
+	if (l->own_count == OWN_MAX)
+		rc = delete_own(l, l->current, call, e);
+	if (rc)
+		return rc;
+	buf_init(&box, RESTIC_PLAIN_MAX + RESTIC_BOX_OVERHEAD);
+	*sent = boot_now();
+	record->time = wall_now();
+	rc = restic_look_seal(&l->repo, record, id, &box, e);
+	if (!rc) {
+		/* Noted first: an answer that never comes may mean yes. */
+		memcpy(l->own[l->own_count++], id, sizeof(l->own[0]));
+		restic_lock_name(name, id);
+		rc = l->repo.store->ops->put(l->repo.store, name, buf_text(&box),
+					     box.len, STORE_PUT_ALWAYS, NULL,
+					     NULL, call, e);
+	}
+	buf_release(&box);
+	return rc ? err_context(e, rc, "%.100s: no lock can be written",
+				l->repo.store->shown)
+		  : RC_OK;
+}
+
+/* --- what a look says --- */
+
+static bool in_conflict(const struct restic_lock *l,
+			const struct restic_file *file)
+{
+	return file->sight == RESTIC_READ && !is_own(l, file->id) &&
+	       (l->wish.mode == LOCK_EXCLUSIVE || file->record.exclusive);
+}
+
+/* Of two claims of our kind the older stays, by what both can read. */
+static bool is_older(const struct restic_record *a, const struct restic_record *b)
+{
+	if (a->since.ns != b->since.ns)
+		return a->since.ns < b->since.ns;
+	return strcmp(a->token, b->token) < 0;
+}
+
+struct standing {
+	const struct restic_file *in_way; /* an exclusive one, if any is */
+	const struct restic_file *unreadable;
+	bool yield; /* one in the way must not be waited out */
+};
+
+static struct standing stand(const struct restic_lock *l)
+{
+	struct standing s = { 0 };
+
+	for (size_t i = 0; i < l->look.count; i++) {
+		const struct restic_file *file = &l->look.files[i];
+
+		if (file->sight == RESTIC_UNREADABLE && !is_own(l, file->id))
+			s.unreadable = file;
+		if (!in_conflict(l, file))
+			continue;
+		if (!s.in_way || file->record.exclusive)
+			s.in_way = file;
+		if (!file->record.exclusive)
+			continue;
+		if (l->wish.mode == LOCK_SHARED ||
+		    (file->record.token[0] && is_older(&file->record, &l->record)))
+			s.yield = true;
+	}
+	return s;
+}
+
+static enum rc unreadable(const struct restic_lock *l,
+			  const struct restic_file *file, struct err *e)
+{
+	return err_set(e, RC_MALFORMED,
+		       "lock %.8s cannot be read (%.70s), so nobody knows "
+		       "whether it is held; if it is not: repolock unlock -r "
+		       "%.60s --force %.8s",
+		       file->id, file->why, l->wish.location->shown, file->id);
+}
+
+/* --- a lock for people --- */
+
+static void describe_alive(const struct restic_lock *l, struct lock_info *info,
+			   const struct restic_file *file)
+{
+	struct restic_verdict verdict;
+	struct wall now = wall_now();
+	nsec left = RESTIC_STALE_AFTER - (now.ns - file->record.time.ns);
+
+	restic_judge(&verdict, &file->record, file->tag.time, now, l->wish.self);
+	info->alive = verdict.alive;
+	if (verdict.stale != RESTIC_LIVES) {
+		info->state = LOCK_STALE;
+		(void)text_copy(info->detail, sizeof(info->detail), verdict.why);
+	} else if (verdict.alive == LOCK_ALIVE_UNKNOWN && left > 0) {
+		info->sure_in = left;
+	}
+}
+
+static void describe(const struct restic_lock *l, struct lock_info *info,
+		     const struct restic_file *file)
+{
+	const struct restic_record *r = &file->record;
+
+	*info = (struct lock_info){ .protocol = "restic",
+				    .state = LOCK_UNREADABLE };
+	(void)text_copy(info->id, sizeof(info->id), file->id);
+	if (file->sight != RESTIC_READ) {
+		info->refreshed = file->tag.time;
+		(void)text_copy(info->detail, sizeof(info->detail), file->why);
+		return;
+	}
+	info->mode = r->exclusive ? LOCK_EXCLUSIVE : LOCK_SHARED;
+	info->state = r->draining ? LOCK_WAITING : LOCK_HELD;
+	(void)text_copy(info->token, sizeof(info->token), r->token);
+	(void)text_copy(info->user, sizeof(info->user), r->user);
+	(void)text_copy(info->host, sizeof(info->host), r->host);
+	(void)text_copy(info->command, sizeof(info->command), r->command);
+	(void)text_copy(info->reason, sizeof(info->reason), r->reason);
+	if (r->pid > 0 && r->pid == (pid_t)r->pid)
+		info->pid = (pid_t)r->pid;
+	/* restic itself does not tell since when: its refresh writes a new
+	 * lock, which is all there is. */
+	info->since = r->since.ns != 0 ? r->since : r->time;
+	info->refreshed = r->time;
+	info->expires = (struct wall){ r->time.ns + RESTIC_STALE_AFTER };
+	/* The file is placed a moment after the record was made. */
+	if (file->tag.time.ns != 0 &&
+	    llabs(r->time.ns - file->tag.time.ns) > 2 * NSEC_PER_SEC)
+		info->skew = r->time.ns - file->tag.time.ns;
+	describe_alive(l, info, file);
+}
+
+static void describe_mine(const struct restic_lock *l, struct lock_info *mine)
+{
+	const struct restic_file file = { .sight = RESTIC_READ,
+					  .record = l->record };
+
+	describe(l, mine, &file);
+	(void)text_copy(mine->id, sizeof(mine->id), l->current);
+	(void)text_copy(mine->detail, sizeof(mine->detail), l->cleared);
+}
+
+/* --- watching our file --- */
+
+static enum rc watch_own(struct restic_lock *l, const char *id)
+{
+	struct store *s = l->repo.store;
+	char name[RESTIC_NAME_SIZE];
+	struct err why;
+	int fd = -1;
+
+	if (l->loss_fd < 0 || !s->ops->watch)
+		return RC_OK;
+	s->ops->unwatch(s);
+	restic_lock_name(name, id);
+	return s->ops->watch(s, name, &fd, &why);
+}
+
+static int restic_loss_fd(struct lock *lock)
+{
+	struct restic_lock *l = restic_of(lock);
+	struct store *s = l->repo.store;
+	char name[RESTIC_NAME_SIZE];
+	struct err why;
+	int fd = -1;
+	enum rc rc;
+
+	if (l->loss_fd >= 0 || !s->ops->watch)
+		return l->loss_fd;
+	restic_lock_name(name, l->current);
+	rc = s->ops->watch(s, name, &fd, &why);
+	if (rc == RC_ABSENT) /* gone already: readable from the start */
+		fd = l->gone_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	else if (rc)
+		log_debug("restic: no watch: %s", why.text);
+	if (!rc || rc == RC_ABSENT)
+		l->loss_fd = fd;
+	return l->loss_fd;
+}
+
+/* Was refresh called because of what loss_fd shows? */
+static bool is_nudged(const struct restic_lock *l)
+{
+	struct pollfd p = { .fd = l->loss_fd, .events = POLLIN };
+
+	return l->loss_fd >= 0 && poll(&p, 1, 0) > 0;
+}
+
+/* --- writing ours anew --- */
+
+static enum rc is_gone(const struct restic_lock *l, const char *id, struct err *e)
+{
+	return err_set(e, RC_LOST,
+		       "%.120s: our lock file %.8s was removed by somebody "
+		       "(restic unlock?)",
+		       l->repo.store->shown, id);
+}
+
+/*
+ * A new file first, then, when both have been seen together, the end of the
+ * old one. That both were there at once proves that ours was there without a
+ * gap, even if this process slept for hours in between.
+ */
+static enum rc rewrite(struct restic_lock *l, struct restic_record next,
+		       const struct call *call, struct err *e)
+{
+	struct boot sent;
+	struct err why;
+	char id[65];
+	enum rc rc = write_file(l, &next, id, &sent, call, e);
+
+	if (!rc)
+		rc = call_pause(call, l->overlap, e);
+	if (rc)
+		return rc;
+	/* Watched before it is looked at, so that nothing falls in between. */
+	(void)watch_own(l, id);
+	rc = restic_look(&l->repo, &l->look, call, e);
+	if (!rc && !restic_look_find(&l->look, l->current))
+		return is_gone(l, l->current, e);
+	if (!rc && !restic_look_find(&l->look, id)) {
+		forget_own(l, id);
+		rc = err_set(e, RC_RETRY,
+			     "%.120s: the new lock file %.8s was removed at "
+			     "once",
+			     l->repo.store->shown, id);
+	}
+	if (rc) {
+		(void)watch_own(l, l->current);
+		return rc;
+	}
+	memcpy(l->current, id, sizeof(l->current));
+	l->record = next;
+	l->written = sent;
+	if (delete_own(l, l->current, call, &why))
+		log_debug("restic: old lock file stays: %s", why.text);
+	return RC_OK;
+}
+
+/* --- acquire --- */
+
+/* Remove those in the way that are stale in the wish's sense. */
+static void clear_stale(struct restic_lock *l, const struct call *call)
+{
+	size_t i = 0;
+
+	while (i < l->look.count) {
+		struct restic_file *file = &l->look.files[i++];
+		struct restic_verdict verdict;
+		char name[RESTIC_NAME_SIZE];
+		struct err why;
+		enum rc rc;
+
+		if (!in_conflict(l, file))
+			continue;
+		restic_judge(&verdict, &file->record, file->tag.time,
+			     wall_now(), l->wish.self);
+		if (!restic_may_clear(verdict.stale, l->wish.clear))
+			continue;
+		restic_lock_name(name, file->id);
+		rc = l->repo.store->ops->del(l->repo.store, name, call, &why);
+		if (rc && rc != RC_ABSENT) {
+			log_debug("restic: stale lock %.8s stays: %s", file->id,
+				  why.text);
+			continue;
+		}
+		(void)snprintf(l->cleared, sizeof(l->cleared),
+			       "cleared stale lock %.8s: %.100s", file->id,
+			       verdict.why);
+		*file = l->look.files[--l->look.count];
+		i--;
+	}
+}
+
+static enum rc look_and_clear(struct restic_lock *l, struct standing *s,
+			      const struct call *call, struct err *e)
+{
+	enum rc rc = restic_look(&l->repo, &l->look, call, e);
+
+	if (rc)
+		return rc;
+	clear_stale(l, call);
+	*s = stand(l);
+	return RC_OK;
+}
+
+static enum rc busy(const struct restic_lock *l, const struct restic_file *file,
+		    struct lock_info *holder, struct err *e)
+{
+	describe(l, holder, file);
+	return err_set(e, RC_BUSY, "%.120s: %s lock %.8s is in the way",
+		       l->repo.store->shown, lock_mode_word(holder->mode),
+		       file->id);
+}
+
+/* Two that withdraw at the same instant must not come back at the same. */
+static enum rc back_off(struct restic_lock *l, const struct restic_file *file,
+			struct lock_info *holder, const struct call *call,
+			struct err *e)
+{
+	struct err ignored;
+	enum rc rc = busy(l, file, holder, e);
+
+	withdraw(l, call);
+	if (l->wish.wait)
+		(void)call_pause(
+			call,
+			random_span(50 * NSEC_PER_MSEC, 500 * NSEC_PER_MSEC),
+			&ignored);
+	return rc;
+}
+
+static void fill_record(const struct restic_lock *l, struct restic_record *r)
+{
+	const struct self *self = l->wish.self;
+	unsigned char token[16];
+
+	*r = (struct restic_record){
+		.exclusive = l->wish.mode == LOCK_EXCLUSIVE,
+		.pid = self->keeper.pid,
+		.uid = getuid(),
+		.gid = getgid(),
+		.since = wall_now(),
+		.pid_ns = self->pid_ns,
+		.time_ns = self->time_ns,
+		.start = self->keeper.start,
+		.front = self->front.pid,
+		.front_start = self->front.start,
+	};
+	random_bytes(token, sizeof(token));
+	hex_encode(r->token, token, sizeof(token));
+	(void)text_copy(r->host, sizeof(r->host), self->host);
+	(void)text_copy(r->user, sizeof(r->user), self->user);
+	(void)text_copy(r->boot_id, sizeof(r->boot_id), self->boot_id);
+	if (l->wish.command)
+		(void)text_copy(r->command, sizeof(r->command), l->wish.command);
+	if (l->wish.reason)
+		(void)text_copy(r->reason, sizeof(r->reason), l->wish.reason);
+}
+
+/* The first look: is it worth placing anything? */
+static enum rc first_look(struct restic_lock *l, bool *drain,
+			  struct lock_info *holder, const struct call *call,
+			  struct err *e)
+{
+	struct boot until = boot_add(boot_now(), UNREADABLE_STAYS);
+	struct standing s;
+	enum rc rc;
+
+	for (;;) {
+		rc = look_and_clear(l, &s, call, e);
+		if (rc || !s.unreadable)
+			break;
+		if (boot_reached(boot_now(), until))
+			return unreadable(l, s.unreadable, e);
+		rc = call_pause(call, UNREADABLE_STAYS / 4, e);
+		if (rc)
+			break;
+	}
+	if (rc || !s.in_way)
+		return rc;
+	if (s.in_way->record.exclusive || !l->wish.wait)
+		return busy(l, s.in_way, holder, e);
+	*drain = true;
+	return RC_OK;
+}
+
+/* Place our lock, after a look that says it may be worth it. */
+static enum rc place(struct restic_lock *l, struct lock_info *holder,
+		     const struct call *call, struct err *e)
+{
+	struct restic_record record;
+	bool drain = false;
+	char id[65];
+	enum rc rc = delete_own(l, "", call, e);
+
+	l->cleared[0] = '\0';
+	if (!rc)
+		rc = first_look(l, &drain, holder, call, e);
+	if (rc)
+		return rc;
+	fill_record(l, &record);
+	record.draining = drain;
+	rc = write_file(l, &record, id, &l->written, call, e);
+	if (rc) {
+		withdraw(l, call);
+		return rc;
+	}
+	memcpy(l->current, id, sizeof(l->current));
+	l->record = record;
+	return call_pause(call, l->settle, e);
+}
+
+/* Only shared holders are in the way, and our claim keeps newcomers out. */
+static enum rc go_on_draining(struct restic_lock *l,
+			      const struct restic_file *file,
+			      struct lock_info *holder, const struct call *call,
+			      struct err *e)
+{
+	struct restic_file in_way = *file;
+	enum rc rc = RC_OK;
+
+	/* The claim must not look stale while it waits. */
+	if (boot_until(l->written, boot_now()) >= REFRESH_IN)
+		rc = rewrite(l, l->record, call, e);
+	return rc ? rc : busy(l, &in_way, holder, e);
+}
+
+/* With ours in place: is it held? */
+static enum rc decide(struct restic_lock *l, struct lock_info *holder,
+		      const struct call *call, struct err *e)
+{
+	struct boot until = boot_add(boot_now(), CONTEND);
+
+	for (;;) {
+		struct standing s;
+		enum rc rc = look_and_clear(l, &s, call, e);
+
+		if (rc)
+			return rc;
+		if (!restic_look_find(&l->look, l->current))
+			return is_gone(l, l->current, e);
+		if (!s.in_way && !s.unreadable)
+			return RC_OK;
+		if (s.in_way && s.yield)
+			return back_off(l, s.in_way, holder, call, e);
+		if (s.in_way && l->record.draining && !s.in_way->record.exclusive)
+			return go_on_draining(l, s.in_way, holder, call, e);
+		if (boot_reached(boot_now(), until)) {
+			if (s.in_way)
+				return back_off(l, s.in_way, holder, call, e);
+			withdraw(l, call);
+			return unreadable(l, s.unreadable, e);
+		}
+		rc = call_pause(
+			call, random_span(l->settle / 2, 3 * l->settle / 2), e);
+		if (rc)
+			return rc;
+	}
+}
+
+/* Held after waiting for shared holders: say so in the lock, which tells a
+ * claim that waits from one that is held, and is fresh with it. */
+static enum rc end_draining(struct restic_lock *l, const struct call *call,
+			    struct err *e)
+{
+	struct restic_record next = l->record;
+
+	if (!l->record.draining)
+		return RC_OK;
+	next.draining = false;
+	return rewrite(l, next, call, e);
+}
+
+static void fill_term(const struct restic_lock *l, struct lock_term *term,
+		      struct boot entered)
+{
+	/* Counted from the call, but never from before it was written. */
+	nsec age = boot_until(l->written, entered);
+
+	if (age < 0)
+		age = 0;
+	*term = (struct lock_term){
+		.valid = RESTIC_STALE_AFTER - age,
+		.refresh_in = REFRESH_IN > age ? REFRESH_IN - age : 0,
+		.margin = MARGIN,
+	};
+}
+
+static enum rc restic_acquire(struct lock *lock, struct lock_term *term,
+			      struct lock_info *mine, struct lock_info *holder,
+			      const struct call *call, struct err *e)
+{
+	struct restic_lock *l = restic_of(lock);
+	struct boot entered = boot_now();
+	enum rc rc = RC_OK;
+
+	if (!l->current[0])
+		rc = place(l, holder, call, e);
+	if (!rc)
+		rc = decide(l, holder, call, e);
+	if (!rc)
+		rc = end_draining(l, call, e);
+	if (rc == RC_LOST) {
+		/* Of a claim that was not held yet, nothing is lost. */
+		withdraw(l, call);
+		return RC_RETRY;
+	}
+	if (rc)
+		return rc;
+	l->held = true;
+	fill_term(l, term, entered);
+	describe_mine(l, mine);
+	return RC_OK;
+}
+
+static enum rc watch_in_way(struct restic_lock *l, int *fd)
+{
+	struct store *s = l->repo.store;
+	size_t watched = 0;
+
+	for (size_t i = 0; i < l->look.count && watched < WATCHED_MAX; i++) {
+		const struct restic_file *file = &l->look.files[i];
+		char name[RESTIC_NAME_SIZE];
+		struct err why;
+		enum rc rc;
+
+		if (!in_conflict(l, file) && strcmp(file->id, l->current) != 0)
+			continue;
+		restic_lock_name(name, file->id);
+		rc = s->ops->watch(s, name, fd, &why);
+		if (rc)
+			return rc;
+		watched++;
+	}
+	return RC_OK;
+}
+
+static enum rc restic_wait(struct lock *lock, nsec patience,
+			   const struct call *call, struct err *e)
+{
+	struct restic_lock *l = restic_of(lock);
+	struct store *s = l->repo.store;
+	nsec span = random_span(POLL_EVERY * 4 / 5, POLL_EVERY * 6 / 5);
+	int fd = -1;
+	enum rc rc = RC_OK;
+
+	if (s->ops->watch)
+		rc = watch_in_way(l, &fd);
+	if (rc != RC_ABSENT) /* that one is gone already */
+		rc = call_wait(call, fd, span < patience ? span : patience, e);
+	if (s->ops->watch)
+		s->ops->unwatch(s);
+	return rc == RC_ABSENT ? RC_OK : rc;
+}
+
+/* --- refresh --- */
+
+/* A conflicting lock that cannot be there if everybody keeps to the rules. A
+ * claim that waits for us is none, nor is one whose process is gone. */
+static const struct restic_file *find_intruder(const struct restic_lock *l)
+{
+	for (size_t i = 0; i < l->look.count; i++) {
+		const struct restic_file *file = &l->look.files[i];
+		struct restic_verdict verdict;
+
+		if (!in_conflict(l, file) || file->record.draining)
+			continue;
+		restic_judge(&verdict, &file->record, file->tag.time,
+			     wall_now(), l->wish.self);
+		if (verdict.stale != RESTIC_GONE)
+			return file;
+	}
+	return NULL;
+}
+
+/* RC_LOST: ours is gone, or somebody else has a conflicting one and keeps it,
+ * though ours is in its way. */
+static enum rc check_alone(struct restic_lock *l, const struct call *call,
+			   struct err *e)
+{
+	struct boot until = boot_add(boot_now(), INTRUDER_STAYS);
+
+	for (;;) {
+		const struct restic_file *file;
+		char who[64];
+		enum rc rc = restic_look(&l->repo, &l->look, call, e);
+
+		if (rc)
+			return rc;
+		if (!restic_look_find(&l->look, l->current))
+			return is_gone(l, l->current, e);
+		file = find_intruder(l);
+		if (!file)
+			return RC_OK;
+		if (boot_reached(boot_now(), until))
+			return err_set(e, RC_LOST,
+				       "%.80s: somebody else holds a "
+				       "conflicting lock: %.8s of pid %lld on "
+				       "%s",
+				       l->repo.store->shown, file->id,
+				       (long long)file->record.pid,
+				       text_printable(who, sizeof(who),
+						      file->record.host));
+		rc = call_pause(call, INTRUDER_STAYS / 6, e);
+		if (rc)
+			return rc;
+	}
+}
+
+static enum rc restic_refresh(struct lock *lock, struct lock_term *term,
+			      const struct call *call, struct err *e)
+{
+	struct restic_lock *l = restic_of(lock);
+	struct boot entered = boot_now();
+	bool nudged = is_nudged(l);
+	enum rc rc;
+
+	if (nudged) /* empties it; what happens from here on is seen anew */
+		(void)watch_own(l, l->current);
+	rc = check_alone(l, call, e);
+	/* Somebody touched our file, no more: it need not be written again. */
+	if (!rc && !(nudged && boot_until(l->written, entered) < REFRESH_IN / 2))
+		rc = rewrite(l, l->record, call, e);
+	if (!rc)
+		fill_term(l, term, entered);
+	return rc;
+}
+
+static enum rc restic_release(struct lock *lock, const struct call *call,
+			      struct err *e)
+{
+	struct restic_lock *l = restic_of(lock);
+	struct store *s = l->repo.store;
+	enum rc rc;
+
+	if (s->ops->unwatch)
+		s->ops->unwatch(s);
+	rc = delete_own(l, "", call, e);
+	if (rc)
+		return rc;
+	if (l->taken)
+		rc = is_gone(l, l->current, e);
+	l->held = l->taken = false;
+	l->current[0] = '\0';
+	return rc;
+}
+
+/* --- list and remove --- */
+
+/* A refresh shows two files of one holder; the older one is no other lock. */
+static const struct restic_file *newer_of_same(const struct restic_look *look,
+					       const struct restic_file *file)
+{
+	if (file->sight != RESTIC_READ)
+		return NULL;
+	for (size_t i = 0; i < look->count; i++) {
+		const struct restic_file *other = &look->files[i];
+
+		if (other == file || other->sight != RESTIC_READ ||
+		    !restic_same_holder(&other->record, &file->record))
+			continue;
+		if (other->record.time.ns > file->record.time.ns ||
+		    (other->record.time.ns == file->record.time.ns &&
+		     other > file))
+			return other;
+	}
+	return NULL;
+}
+
+static bool list_those(const struct restic_lock *l, bool waiting,
+		       lock_seen *seen, void *context)
+{
+	for (size_t i = 0; i < l->look.count; i++) {
+		const struct restic_file *file = &l->look.files[i];
+		struct lock_info info;
+
+		if (newer_of_same(&l->look, file))
+			continue;
+		describe(l, &info, file);
+		if ((info.state == LOCK_WAITING) == waiting &&
+		    !seen(context, &info))
+			return false;
+	}
+	return true;
+}
+
+static enum rc restic_list(struct lock *lock, lock_seen *seen, void *context,
+			   const struct call *call, struct err *e)
+{
+	struct restic_lock *l = restic_of(lock);
+	enum rc rc = restic_look(&l->repo, &l->look, call, e);
+
+	if (!rc && list_those(l, false, seen, context))
+		(void)list_those(l, true, seen, context);
+	return rc;
+}
+
+/* The lock that was to be removed has gone. If it was refreshed, it lives. */
+static enum rc gone_or_renamed(const struct restic_lock *l,
+			       const struct restic_file *was,
+			       struct lock_info *info, struct err *e)
+{
+	for (size_t i = 0; i < l->look.count; i++) {
+		const struct restic_file *file = &l->look.files[i];
+
+		if (was->sight != RESTIC_READ || file->sight != RESTIC_READ ||
+		    !restic_same_holder(&was->record, &file->record))
+			continue;
+		describe(l, info, file);
+		return err_set(e, RC_BUSY,
+			       "its holder has refreshed it just now (it is "
+			       "%.8s now): it lives",
+			       file->id);
+	}
+	return err_set(e, RC_ABSENT, "lock %.8s is not there any more", was->id);
+}
+
+static enum rc may_remove(const struct lock_remove *what,
+			  const struct lock_info *info, struct err *e)
+{
+	if (what->force || info->state == LOCK_STALE)
+		return RC_OK;
+	if (info->state == LOCK_UNREADABLE)
+		return err_set(e, RC_BUSY,
+			       "it cannot be read (%.100s), so nobody knows "
+			       "whether it is held; --force removes it",
+			       info->detail);
+	switch (info->alive) {
+	case LOCK_ALIVE_YES:
+		return err_set(e, RC_BUSY, "its process %d is alive",
+			       (int)info->pid);
+	case LOCK_ALIVE_NO:
+	case LOCK_ALIVE_UNKNOWN:
+		break;
+	}
+	return err_set(e, RC_BUSY,
+		       "it is not proved stale: whether its process lives "
+		       "cannot be seen from here, and it was refreshed less "
+		       "than 30 minutes ago");
+}
+
+/* The judged file, and the older ones that the same holder left. */
+static enum rc remove_holder(struct restic_lock *l,
+			     const struct restic_file *judged,
+			     const struct call *call, struct err *e)
+{
+	struct store *s = l->repo.store;
+	char name[RESTIC_NAME_SIZE];
+	struct err ignored;
+	enum rc rc;
+
+	restic_lock_name(name, judged->id);
+	rc = s->ops->del(s, name, call, e);
+	if (rc == RC_ABSENT)
+		return err_set(e, rc, "lock %.8s is not there any more",
+			       judged->id);
+	if (rc)
+		return err_context(e, rc, "%.100s", s->shown);
+	for (size_t i = 0; i < l->look.count; i++) {
+		const struct restic_file *file = &l->look.files[i];
+
+		if (file->sight != RESTIC_READ || judged->sight != RESTIC_READ ||
+		    strcmp(file->id, judged->id) == 0 ||
+		    !restic_same_holder(&file->record, &judged->record))
+			continue;
+		restic_lock_name(name, file->id);
+		(void)s->ops->del(s, name, call, &ignored);
+	}
+	return RC_OK;
+}
+
+static enum rc restic_remove(struct lock *lock, const struct lock_remove *what,
+			     struct lock_info *info, const struct call *call,
+			     struct err *e)
+{
+	struct restic_lock *l = restic_of(lock);
+	const struct restic_file *found = restic_look_find(&l->look, what->id);
+	struct restic_file judged = { 0 };
+	enum rc rc;
+
+	/* As an earlier list saw it. */
+	if (found)
+		judged = *found;
+	(void)text_copy(judged.id, sizeof(judged.id), what->id);
+	rc = restic_look(&l->repo, &l->look, call, e);
+	if (rc)
+		return rc;
+	found = restic_look_find(&l->look, what->id);
+	if (!found)
+		return gone_or_renamed(l, &judged, info, e);
+	judged = *found;
+	found = newer_of_same(&l->look, found);
+	if (found)
+		return gone_or_renamed(l, &judged, info, e);
+	describe(l, info, &judged);
+	rc = may_remove(what, info, e);
+	if (rc || what->dry_run)
+		return rc;
+	return remove_holder(l, &judged, call, e);
+}
+
+const struct lock_ops lock_restic = {
+	.name = "restic",
+	.summary = "the native lock of a restic repository",
+	.shared = true,
+	.named = false,
+	.ttl_default = RESTIC_STALE_AFTER,
+	.ttl_min = RESTIC_STALE_AFTER,
+	.ttl_max = RESTIC_STALE_AFTER,
+	.open = restic_open,
+	.close = restic_close,
+	.acquire = restic_acquire,
+	.wait = restic_wait,
+	.refresh = restic_refresh,
+	.release = restic_release,
+	.loss_fd = restic_loss_fd,
+	.list = restic_list,
+	.remove = restic_remove,
+};
