@@ -31,6 +31,14 @@ static const nsec tree_patience = 200 * NSEC_PER_MSEC;
 /* What a hanging first try is given before the front ends it all. */
 static const nsec inline_patience = 95 * NSEC_PER_SEC;
 
+/* More than these are not named; the kill does not wait for telling. */
+enum { NAMED_MAX = 32 };
+
+struct named {
+	pid_t pid;
+	char name[16];
+};
+
 struct keeper {
 	const struct plan *plan;
 	struct command *command;
@@ -53,6 +61,9 @@ struct keeper {
 	bool frozen; /* we stopped the tree */
 	struct tree_set stopped;
 	unsigned denied; /* how many of those were told */
+	struct named named[NAMED_MAX]; /* who was signalled last */
+	size_t nameds;
+	bool front_stopped; /* with the command */
 
 	int asked; /* a signal sent to us alone, perhaps */
 	struct boot asked_at;
@@ -151,16 +162,27 @@ static void tell_lost(struct keeper *k)
 	tell(k, &notice);
 }
 
+static void tell_descendant(struct keeper *k, pid_t pid, const char *name)
+{
+	struct notice notice = { .kind = NOTICE_DESCENDANT,
+				 .pid = pid,
+				 .text = name };
+
+	tell(k, &notice);
+}
+
 static bool tell_one(void *context, const struct tree_process *process)
 {
-	struct keeper *k = context;
-	struct notice notice = { .kind = NOTICE_DESCENDANT,
-				 .pid = process->id.pid,
-				 .text = process->name };
-
 	if (process->live)
-		tell(k, &notice);
+		tell_descendant(context, process->id.pid, process->name);
 	return true;
+}
+
+/* Those that were signalled: by now they may be gone. */
+static void tell_named(struct keeper *k)
+{
+	for (size_t i = 0; i < k->nameds; i++)
+		tell_descendant(k, k->named[i].pid, k->named[i].name);
 }
 
 static struct tree tree_of(const struct keeper *k)
@@ -204,7 +226,9 @@ static void say(struct keeper *k, const struct step *s)
 		tell_lost(k);
 	if (s->say & SAY_MAX_HOLD)
 		tell_text(k, NOTICE_WARNING, "--max-hold is over");
-	if (s->say & SAY_LINGERING)
+	if (s->say & SAY_LINGERING && k->nameds > 0)
+		tell_named(k);
+	else if (s->say & SAY_LINGERING)
 		tell_lingering(k);
 	if (s->say & SAY_SIGNALLED)
 		tell(k, &signalled);
@@ -287,6 +311,20 @@ static bool share_with_front(struct keeper *k)
 	return sent;
 }
 
+/*
+ * It stopped with a command that was ended instead of continued. More than
+ * once, since it may be about to stop just now.
+ */
+static void wake_front(const struct keeper *k)
+{
+	enum { TIMES = 3, BETWEEN_MS = 20 };
+
+	for (int i = 0; i < TIMES && getppid() == k->front; i++) {
+		(void)kill(k->front, SIGCONT);
+		(void)poll(NULL, 0, BETWEEN_MS);
+	}
+}
+
 static _Noreturn void end(struct keeper *k)
 {
 	struct message message = { .kind = MESSAGE_DONE };
@@ -300,6 +338,8 @@ static _Noreturn void end(struct keeper *k)
 	atomic_store(&k->board->done, true);
 	message.value = k->worker.busy; /* then our end may take for ever */
 	(void)send(k->sock, &message, sizeof(message), MSG_NOSIGNAL);
+	if (k->front_stopped)
+		wake_front(k);
 	_exit(0);
 }
 
@@ -386,6 +426,13 @@ static void told_fate(void *context, const struct tree_process *process,
 
 	if (fate != TREE_SIGNALLED && k->denied == 0)
 		tell(k, &notice);
+	if (fate == TREE_SIGNALLED && k->nameds < NAMED_MAX) {
+		struct named *named = &k->named[k->nameds++];
+
+		named->pid = process->id.pid;
+		(void)text_copy(named->name, sizeof(named->name),
+				process->name);
+	}
 }
 
 /* Without /proc only the command itself can be found. */
@@ -408,6 +455,7 @@ static struct event kill_tree(struct keeper *k, int sig)
 	struct event event = { .kind = EVENT_COUNTED, .signal = sig };
 	enum rc rc;
 
+	k->nameds = 0;
 	if (sig == SIGKILL) {
 		rc = tree_kill(&tree, tree_patience, told_fate, k, &count);
 	} else {
@@ -532,6 +580,10 @@ static void go(struct keeper *k)
 		k->worker_at = boot_add(boot_now(), worker_delay);
 	if (k->lock->ops->loss_fd)
 		k->loss_fd = k->lock->ops->loss_fd(k->lock);
+	if (tree_usable() == RC_UNSUPPORTED)
+		tell_text(k, NOTICE_WARNING,
+			  "what COMMAND leaves running cannot be found: /proc "
+			  "cannot be read, or is another pid namespace's");
 }
 
 /* Everything that ends or stops something comes before everything that
@@ -605,8 +657,10 @@ static void tell_front_stopped(struct keeper *k, int sig)
 {
 	struct message message = { .kind = MESSAGE_STOPPED, .value = sig };
 
-	if (!k->frozen)
-		(void)send(k->sock, &message, sizeof(message), MSG_NOSIGNAL);
+	if (k->frozen)
+		return;
+	k->front_stopped = true;
+	(void)send(k->sock, &message, sizeof(message), MSG_NOSIGNAL);
 }
 
 /* True: the command has ended. */
@@ -621,6 +675,7 @@ static bool look_at_command(struct keeper *k)
 		if (WIFSTOPPED(status)) {
 			tell_front_stopped(k, WSTOPSIG(status));
 		} else if (WIFCONTINUED(status)) {
+			k->front_stopped = false;
 			if (getppid() == k->front)
 				(void)kill(k->front, SIGCONT);
 		} else {
