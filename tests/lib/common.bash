@@ -19,6 +19,8 @@
 
 lib=$BATS_TEST_DIRNAME/lib
 REPOLOCK=${REPOLOCK:-$(cd "$BATS_TEST_DIRNAME/.." && pwd)/build/repolock}
+BUILD=${BUILD:-$(cd "$BATS_TEST_DIRNAME/.." && pwd)/build/plain-gcc}
+counter=$BUILD/lib/counter # notes each signal, see counter.c
 
 common_setup()
 {
@@ -176,7 +178,31 @@ parent_of()
 
 children_of()
 {
-	cat /proc/"$1"/task/*/children 2>/dev/null
+	cat /proc/"$1"/task/*/children 2>/dev/null | xargs -n 1
+}
+
+# A process and all below it.
+tree_of()
+{
+	local pid
+	echo "$1"
+	for pid in $(children_of "$1"); do
+		tree_of "$pid"
+	done
+}
+
+session_of()
+{
+	ps -o sid= -p "$1" | tr -d ' '
+}
+
+# The keeper below a front, known before any command runs by its session.
+keeper_below()
+{
+	local pid
+	for pid in $(children_of "$1"); do
+		[ "$(session_of "$pid")" != "$pid" ] || echo "$pid"
+	done
 }
 
 none_left()
@@ -270,12 +296,16 @@ nothing_claimed()
 
 # --- jobs whose overlap is seen ------------------------------------------
 
-# locked NAME [OPTION...]: starts tests/lib/job NAME under the lock.
+# locked NAME [KIND] [OPTION...]: starts tests/lib/job NAME KIND under the lock.
 locked()
 {
-	local name=$1
+	local name=$1 kind=
 	shift
-	start "$name" "$REPOLOCK" with-lock -r "$LOC" "$@" -- "$lib/job" "$name"
+	case ${1-} in
+	[a-z]*) kind=$1; shift ;;
+	esac
+	start "$name" "$REPOLOCK" with-lock -r "$LOC" "$@" -- "$lib/job" \
+		"$name" "$kind"
 }
 
 # Its job has begun.
@@ -319,6 +349,12 @@ has()
 {
 	grep -qE -- "$1" <<<"$output" ||
 		{ printf 'no %s in:\n%s\n' "$1" "$output"; return 1; }
+}
+
+# not COMMAND...: bats takes no notice of a plain "!".
+not()
+{
+	! "$@" || { echo "this should fail: $*"; return 1; }
 }
 
 # expect STATUS COMMAND...: runs it; its output is in $output.
