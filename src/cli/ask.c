@@ -21,24 +21,38 @@ static void note_signal(int number)
 	caught = number;
 }
 
-/* Without SA_RESTART: the read comes back, so that echo can be put on again
- * before the signal has its way. What is ignored stays so. */
-static void catch_signals(struct sigaction *before)
+/* How signals were before a question. */
+struct manners {
+	struct sigaction actions[ENDING];
+	sigset_t mask;
+};
+
+/*
+ * Without SA_RESTART: the read comes back, so that echo can be put on again
+ * before the signal has its way. What is ignored stays so. The keeper has them
+ * all blocked and would not hear of a Ctrl-C.
+ */
+static void catch_signals(struct manners *before)
 {
 	struct sigaction action = { .sa_handler = note_signal };
+	sigset_t open;
 
 	caught = 0;
+	(void)sigemptyset(&open);
 	for (size_t i = 0; i < ENDING; i++) {
-		(void)sigaction(ending[i], NULL, &before[i]);
-		if (before[i].sa_handler != SIG_IGN)
+		(void)sigaction(ending[i], NULL, &before->actions[i]);
+		if (before->actions[i].sa_handler != SIG_IGN)
 			(void)sigaction(ending[i], &action, NULL);
+		(void)sigaddset(&open, ending[i]);
 	}
+	(void)pthread_sigmask(SIG_UNBLOCK, &open, &before->mask);
 }
 
-static void let_signals(const struct sigaction *before)
+static void let_signals(const struct manners *before)
 {
+	(void)pthread_sigmask(SIG_SETMASK, &before->mask, NULL);
 	for (size_t i = 0; i < ENDING; i++)
-		(void)sigaction(ending[i], &before[i], NULL);
+		(void)sigaction(ending[i], &before->actions[i], NULL);
 	if (caught)
 		(void)raise(caught);
 }
@@ -93,7 +107,7 @@ static void put(int fd, const char *text)
 
 bool ask_secret(const char *prompt, char *answer, size_t size)
 {
-	struct sigaction before[ENDING];
+	struct manners before;
 	struct termios usual, quiet;
 	char shown[256];
 	bool answered;
@@ -105,7 +119,7 @@ bool ask_secret(const char *prompt, char *answer, size_t size)
 		close(fd);
 		return false;
 	}
-	catch_signals(before);
+	catch_signals(&before);
 	quiet = usual;
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 	(void)tcsetattr(fd, TCSAFLUSH, &quiet);
@@ -116,7 +130,7 @@ bool ask_secret(const char *prompt, char *answer, size_t size)
 	close(fd);
 	if (!answered)
 		explicit_bzero(answer, size);
-	let_signals(before);
+	let_signals(&before);
 	return answered;
 }
 

@@ -322,11 +322,28 @@ static const char *ahead(const struct lock_info *lock)
 	return "held by";
 }
 
+/* ": held by root@atlas (pid 4711, restic) since ...", behind what is there */
+static void add_holder(char *out, size_t size, const struct lock_info *lock,
+		       struct wall now)
+{
+	char holder[LINE / 2], span[32];
+	size_t len = strlen(out);
+
+	(void)snprintf(out + len, size - len, ": %s %s", ahead(lock),
+		       table_holder(holder, sizeof(holder), lock));
+	add_times(out, size, lock, now);
+	if (lock->sure_in <= 0)
+		return;
+	duration_show(span, sizeof(span), lock->sure_in);
+	len = strlen(out);
+	(void)snprintf(out + len, size - len,
+		       "; whether it is stale will be known in %s", span);
+}
+
 void progress_waiting(char *out, size_t size, const struct progress *p,
 		      const struct notice *n)
 {
-	char waited[32], left[32], holder[LINE / 2];
-	struct wall now = n->when.ns ? n->when : wall_now();
+	char waited[32], left[32];
 	size_t len;
 
 	duration_show(waited, sizeof(waited), n->waited);
@@ -341,18 +358,8 @@ void progress_waiting(char *out, size_t size, const struct progress *p,
 		       lock_mode_word(p->o->mode == LOCK_SHARED ? LOCK_SHARED
 								: LOCK_EXCLUSIVE),
 		       p->location);
-	if (!n->lock)
-		return;
-	len = strlen(out);
-	(void)snprintf(out + len, size - len, ": %s %s", ahead(n->lock),
-		       table_holder(holder, sizeof(holder), n->lock));
-	add_times(out, size, n->lock, now);
-	if (n->lock->sure_in > 0) {
-		duration_show(left, sizeof(left), n->lock->sure_in);
-		len = strlen(out);
-		(void)snprintf(out + len, size - len,
-			       "; whether it is stale will be known in %s", left);
-	}
+	if (n->lock)
+		add_holder(out, size, n->lock, n->when.ns ? n->when : wall_now());
 }
 
 /* Is it time again, or something new? */
@@ -377,21 +384,43 @@ static bool holder_changed(struct progress_steps *s, const struct lock_info *loc
 	return true;
 }
 
-static void on_waiting(struct progress *p, const struct notice *n)
+static bool worth_recording(struct progress *p, const struct notice *n)
 {
+	bool changed;
+
+	if (p->events.fd < 0)
+		return false;
+	changed = holder_changed(&p->recorded, n->lock);
+	return step_reached(&p->recorded, n->waited) || changed;
+}
+
+static bool worth_telling(struct progress *p, const struct notice *n)
+{
+	if (p->o->loudness < 0 || p->o->progress == PROGRESS_NEVER)
+		return false;
+	return p->line || step_reached(&p->told, n->waited);
+}
+
+static void on_waiting(struct progress *p, const struct notice *notice)
+{
+	bool to_record = worth_recording(p, notice);
+	bool to_tell = worth_telling(p, notice);
+	struct notice n = *notice;
+	struct lock_info holder;
 	char text[LINE];
 
-	if (p->events.fd >= 0) {
-		bool changed = holder_changed(&p->recorded, n->lock);
-
-		if (step_reached(&p->recorded, n->waited) || changed)
-			record(p, n);
+	if (!to_record && !to_tell)
+		return;
+	if (n.lock && n.describe) {
+		holder = *n.lock;
+		n.describe(n.describer, &holder);
+		n.lock = &holder;
 	}
-	if (p->o->loudness < 0 || p->o->progress == PROGRESS_NEVER)
+	if (to_record)
+		record(p, &n);
+	if (!to_tell)
 		return;
-	if (!p->line && !step_reached(&p->told, n->waited))
-		return;
-	progress_waiting(text, sizeof(text), p, n);
+	progress_waiting(text, sizeof(text), p, &n);
 	if (p->line)
 		show_line(p, text);
 	else
@@ -443,6 +472,23 @@ static void on_descendant(struct progress *p, const struct notice *n)
 	     (intmax_t)n->pid, n->text ? n->text : "?", what[p->o->descendants]);
 }
 
+static void tell_busy(struct progress *p, const struct outcome *outcome)
+{
+	char text[LINE], wait[32];
+
+	if (!outcome->holder.id[0]) {
+		tell(p, "%s", outcome->err.text);
+		return;
+	}
+	duration_show(wait, sizeof(wait), p->o->wait);
+	(void)snprintf(text, sizeof(text), "no %s lock on %.200s%s%s",
+		       lock_mode_word((enum lock_mode)p->o->mode), p->location,
+		       p->o->wait > 0 ? " within " : "",
+		       p->o->wait > 0 ? wait : "");
+	add_holder(text, sizeof(text), &outcome->holder, wall_now());
+	tell(p, "%s", text);
+}
+
 /* May it have ended with the waiting line still standing? */
 static bool ended_waiting(enum outcome_how how)
 {
@@ -463,7 +509,7 @@ static void on_ended(struct progress *p, const struct outcome *outcome)
 		break;
 	case OUTCOME_BUSY:
 		if (p->o->loudness >= 0)
-			tell(p, "%s", why);
+			tell_busy(p, outcome);
 		break;
 	case OUTCOME_MAX_HOLD:
 		duration_show(span, sizeof(span), p->o->max_hold);

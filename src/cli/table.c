@@ -470,9 +470,11 @@ enum rc table_json(struct buf *into, const char *location,
 
 char *table_ago(char *out, size_t size, struct wall then, struct wall now)
 {
+	nsec span = now.ns > then.ns ? now.ns - then.ns : 0;
+
 	out[0] = '\0';
 	if (then.ns != 0)
-		duration_show(out, size, now.ns > then.ns ? now.ns - then.ns : 0);
+		duration_show(out, size, span - span % NSEC_PER_SEC);
 	return out;
 }
 

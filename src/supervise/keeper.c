@@ -94,13 +94,33 @@ static nsec waited(const struct keeper *k)
 	return boot_until(k->policy.started, boot_now());
 }
 
+/* Who reads this may wait as long; the lock is not held meanwhile. */
+static const nsec describe_patience = NSEC_PER_SEC;
+
+/* A holder that cannot be read stays as it is known. */
+static void describe_holder(void *keeper, struct lock_info *holder)
+{
+	struct keeper *k = keeper;
+	struct call call = { boot_add(boot_now(), describe_patience),
+			     k->sock };
+	struct lock_info known = *holder;
+	struct err e;
+
+	if (k->worker.busy || !k->lock->ops->describe)
+		return;
+	if (k->lock->ops->describe(k->lock, holder, &call, &e) != RC_OK)
+		*holder = known;
+}
+
 static void tell_waiting(struct keeper *k)
 {
 	struct notice notice = { .kind = NOTICE_WAITING,
 				 .lock = k->has_holder ? &k->holder : NULL,
 				 .waited = waited(k),
 				 .left = policy_left(&k->policy, boot_now()),
-				 .text = k->err.text[0] ? k->err.text : NULL };
+				 .text = k->err.text[0] ? k->err.text : NULL,
+				 .describe = describe_holder,
+				 .describer = k };
 
 	if (!k->plan->quiet_wait)
 		tell(k, &notice);
@@ -380,7 +400,7 @@ static void failed_outcome(const struct keeper *k, struct outcome *outcome)
 		outcome->err = k->err;
 }
 
-static void fill_outcome(const struct keeper *k, struct outcome *outcome)
+static void fill_outcome(struct keeper *k, struct outcome *outcome)
 {
 	*outcome = (struct outcome){ 0 };
 	switch (k->policy.verdict) {
@@ -394,6 +414,11 @@ static void fill_outcome(const struct keeper *k, struct outcome *outcome)
 	case VERDICT_BUSY:
 		outcome->how = OUTCOME_BUSY;
 		outcome->err = k->err;
+		if (!k->has_holder)
+			return;
+		outcome->holder = k->holder;
+		if (!k->plan->quiet_wait)
+			describe_holder(k, &outcome->holder);
 		return;
 	case VERDICT_MAX_HOLD:
 		outcome->how = OUTCOME_MAX_HOLD;

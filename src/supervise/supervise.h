@@ -50,6 +50,8 @@ struct outcome {
 	enum outcome_how how;
 	int status;
 	struct err err; /* for FAILED, CANNOT_EXEC, NOT_FOUND, LOST, BUSY */
+	struct lock_info holder; /* for BUSY: who was in the way; its id is
+	                            empty where that is not known */
 };
 
 struct notice {
@@ -63,6 +65,11 @@ struct notice {
 	int signal;
 	const char *text; /* may be NULL */
 	const struct outcome *outcome; /* for ENDED */
+	/* For WAITING: fill in what must be read and parsed of the holder.
+	 * Costs a little, so call it only when somebody will be told. NULL:
+	 * there is nothing more to be known. */
+	void (*describe)(void *describer, struct lock_info *holder);
+	void *describer;
 };
 
 struct plan {
