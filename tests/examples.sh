@@ -79,8 +79,8 @@ t 'it left a second snapshot' restic_has 2
 t 'the command of the prune unit runs' \
 	unit_runs repolock-restic-prune.service
 t 'the command of the borg unit runs' unit_runs repolock-borg.service
-t 'no lock is left' repolock list-locks --exit-code -r "$tmp/restic"
-t 'nor on the borg repository' repolock list-locks --exit-code -r "$tmp/borg"
+t 'no lock is left' repolock list-locks --exit-code -r "lease:$tmp/restic"
+t 'nor on the borg repository' repolock list-locks --exit-code -r "lease:$tmp/borg"
 
 echo "1..$count"
 exit $failed
