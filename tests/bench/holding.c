@@ -6,8 +6,14 @@
  */
 #include "bench.h"
 
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
+
+enum { MAX_PROCESSES = 32 };
+
 struct cost {
 	int processes;
+	pid_t pids[MAX_PROCESSES];
 	long pss; /* KiB: private pages, and a share of those shared */
 	long own; /* KiB: private pages alone */
 	long wakeups;
@@ -28,6 +34,15 @@ static void read_line_values(const char *path, const char *const *keys,
 				values[i] += strtol(line + strlen(keys[i]),
 						    NULL, 10);
 	fclose(file);
+}
+
+/* Memory that two processes share by CLONE_VM is there once. */
+static int counted_already(const struct cost *cost, pid_t pid)
+{
+	for (int i = 0; i < cost->processes; i++)
+		if (syscall(SYS_kcmp, cost->pids[i], pid, KCMP_VM, 0, 0) == 0)
+			return 1;
+	return 0;
 }
 
 static void add_memory(struct cost *cost, pid_t pid)
@@ -134,9 +149,12 @@ static struct cost cost_of(const struct meeting *m, pid_t root)
 			up = parent_of(up);
 		if (up != root || is_command(m, pid))
 			continue;
-		cost.processes++;
-		add_memory(&cost, pid);
+		if (!counted_already(&cost, pid))
+			add_memory(&cost, pid);
 		add_activity(&cost, pid);
+		if (cost.processes == MAX_PROCESSES)
+			die("more than %d processes", MAX_PROCESSES);
+		cost.pids[cost.processes++] = pid;
 	}
 	closedir(proc);
 	return cost;
