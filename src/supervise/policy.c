@@ -146,18 +146,14 @@ static nsec leash_of_refresh(const struct policy *p)
 static void retry_refresh(struct policy *p, struct boot now)
 {
 	nsec first = NSEC_PER_SEC, last = 60 * NSEC_PER_SEC;
-	struct boot once_more;
 
 	if (finite(p->term.valid)) {
 		first = shorter(first, p->term.valid / 60);
+		/* So there is always one more try well before term_at. */
 		last = p->term.valid / 12;
 	}
 	p->failures++;
 	p->refresh_at = boot_add(now, backoff(p, first, last));
-	/* A long back-off must not eat up the last good chance. */
-	once_more = boot_add(p->term_at, -2 * leash_of_refresh(p));
-	if (!boot_reached(now, once_more))
-		p->refresh_at = boot_min(p->refresh_at, once_more);
 }
 
 bool policy_may_go(const struct policy *p, struct boot now)
