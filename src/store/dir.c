@@ -1009,6 +1009,10 @@ static enum rc list_prefix(struct dir_store *d, const char *prefix,
 	if (dir < 0)
 		return errno == ENOENT ? RC_OK : refuse(d, prefix, errno, e);
 	rc = read_consistent(d, dir, prefix, &len, e);
+	if (rc == RC_ABSENT) { /* removed since it was opened */
+		rc = RC_OK;
+		len = 0;
+	}
 	for (size_t at = 0; rc == RC_OK && at < len;) {
 		const struct dirent64 *raw = (const void *)(d->list + at);
 
