@@ -74,6 +74,13 @@ enum rc borg2_format(const struct borg2_record *r, struct buf *into,
 /* Can borgstore see an object of this name? Others are not there for it. */
 bool borg2_name_is_valid(const char *name);
 
+/* How often a holder writes a new object, and for how long the old one then
+ * stays beside it. */
+struct borg2_pace {
+	nsec renew, overlap;
+};
+extern const struct borg2_pace borg2_pace;
+
 /* --- for both --- */
 
 /* A JSON string as Python writes it, in ASCII and with its quotes. */
@@ -95,10 +102,17 @@ struct borg_entries {
 enum rc borg_entries_list(struct borg_entries *into, struct store *s,
 			  const char *prefix, const struct call *call,
 			  struct err *e);
+/* The names alone. list leaves out what goes while it is being looked at;
+ * this does not. */
+enum rc borg_entries_names(struct borg_entries *into, struct store *s,
+			   const char *prefix, const struct call *call,
+			   struct err *e);
 void borg_entries_release(struct borg_entries *l);
 
 /* Host, pid and who it is for people: host is what stands before "@NODE". */
 void borg_info_owner(struct lock_info *info, const struct borg_owner *owner);
+/* RC_BUSY with the sentence why one that is not proved stale stays. */
+enum rc borg_spared(const struct lock_info *info, struct err *e);
 /* 16 hex digits made of what tells a lock from all others. */
 enum rc borg_id(char *out, size_t size, const char *text, struct err *e);
 
@@ -111,9 +125,9 @@ enum rc borg1_open(struct lock **lock, const struct lock_wish *wish,
 		   struct err *e);
 enum rc borg2_open(struct lock **lock, const struct lock_wish *wish,
 		   struct store *store, const struct borg_host *host,
-		   struct err *e);
+		   const struct borg2_pace *pace, struct err *e);
 
-/* Their customs of writing. */
+/* Their customs of writing, but for the modes. */
 extern const struct store_manners borg1_manners, borg2_manners;
 
 #endif

@@ -429,6 +429,21 @@ void borg_info_owner(struct lock_info *info, const struct borg_owner *owner)
 			    : 0;
 }
 
+enum rc borg_spared(const struct lock_info *info, struct err *e)
+{
+	if (info->state == LOCK_UNREADABLE)
+		return err_set(e, RC_BUSY, "nobody can tell whose it is: %.150s",
+			       info->detail);
+	if (info->alive == LOCK_ALIVE_YES)
+		return err_set(e, RC_BUSY, "process %d is alive%s%.100s",
+			       (int)info->pid, info->detail[0] ? ": " : "",
+			       info->detail);
+	return err_set(e, RC_BUSY,
+		       "whether process %d of %.60s is alive cannot be told: "
+		       "%.100s",
+		       (int)info->pid, info->host, info->detail);
+}
+
 enum rc borg_id(char *out, size_t size, const char *text, struct err *e)
 {
 	uint8_t digest[SHA256_SIZE];
@@ -477,20 +492,40 @@ static bool gather(void *context, const struct store_entry *entry)
 	return l->rc == RC_OK;
 }
 
+/* The listing's own rc, or that of gathering it. */
+static enum rc gathered(const struct borg_entries *l, enum rc rc,
+			struct err *e)
+{
+	if (rc != RC_OK || l->rc == RC_OK)
+		return rc;
+	*e = l->err;
+	return l->rc;
+}
+
+static void entries_begin(struct borg_entries *l)
+{
+	l->count = 0;
+	l->rc = RC_OK;
+}
+
 enum rc borg_entries_list(struct borg_entries *into, struct store *s,
 			  const char *prefix, const struct call *call,
 			  struct err *e)
 {
-	enum rc rc;
+	entries_begin(into);
+	return gathered(into,
+			s->ops->list(s, prefix, gather, into, call, e), e);
+}
 
-	into->count = 0;
-	into->rc = RC_OK;
-	rc = s->ops->list(s, prefix, gather, into, call, e);
-	if (rc == RC_OK && into->rc != RC_OK) {
-		rc = into->rc;
-		*e = into->err;
-	}
-	return rc;
+enum rc borg_entries_names(struct borg_entries *into, struct store *s,
+			   const char *prefix, const struct call *call,
+			   struct err *e)
+{
+	if (!s->ops->names)
+		return borg_entries_list(into, s, prefix, call, e);
+	entries_begin(into);
+	return gathered(into,
+			s->ops->names(s, prefix, gather, into, call, e), e);
 }
 
 void borg_entries_release(struct borg_entries *l)
