@@ -87,6 +87,12 @@ static void wait_for(nsec waited)
 					    .lock = &holder });
 }
 
+static void count_describing(void *describer, struct lock_info *info)
+{
+	++*(int *)describer;
+	(void)text_copy(info->user, sizeof(info->user), "alice");
+}
+
 /* --- waiting -------------------------------------------------------------- */
 
 START_TEST(waiting_says_for_what_who_since_when_and_how_long)
@@ -365,6 +371,45 @@ START_TEST(the_last_event_tells_outcome_and_status_apart)
 }
 END_TEST
 
+START_TEST(a_lock_that_was_not_had_is_told_with_its_holder)
+{
+	struct json_doc *doc;
+
+	o.wait = 90 * S;
+	outcome.how = OUTCOME_BUSY;
+	outcome.holder = holder;
+	outcome.holder.since.ns = outcome.holder.refreshed.ns = 0;
+	progress_ended(&p, &outcome);
+	ck_assert_str_eq(hear(said),
+			 "repolock: no exclusive lock on /srv/repo within "
+			 "1m30s: held by root@atlas (pid 4711, restic)\n");
+	doc = last_event();
+	has_text(doc, "holder.id", "3f2a91bc");
+	json_close(doc);
+}
+END_TEST
+
+START_TEST(a_holder_is_described_only_when_somebody_is_told)
+{
+	int asked = 0;
+	struct notice n = { .kind = NOTICE_WAITING,
+			    .when = { NOW },
+			    .lock = &holder,
+			    .describe = count_describing,
+			    .describer = &asked };
+
+	progress_tell(&p, &n); /* the first one is an event */
+	ck_assert_int_eq(asked, 1);
+	n.waited = 1 * S;
+	progress_tell(&p, &n);
+	ck_assert_int_eq(asked, 1);
+	n.waited = 5 * S;
+	progress_tell(&p, &n);
+	ck_assert_int_eq(asked, 2);
+	ck_assert_ptr_nonnull(strstr(hear(said), "alice@atlas"));
+}
+END_TEST
+
 struct bad {
 	const char *where, *said;
 };
@@ -514,6 +559,8 @@ int main(void)
 	tcase_add_test(c, a_waiting_event_describes_the_holder);
 	tcase_add_loop_test(c, the_last_event_tells_outcome_and_status_apart, 0,
 			    sizeof(ends) / sizeof(ends[0]));
+	tcase_add_test(c, a_lock_that_was_not_had_is_told_with_its_holder);
+	tcase_add_test(c, a_holder_is_described_only_when_somebody_is_told);
 	tcase_add_loop_test(c, events_that_cannot_be_written_are_refused, 0,
 			    sizeof(bads) / sizeof(bads[0]));
 	tcase_add_test(c, events_on_a_reading_end_are_refused);

@@ -293,8 +293,16 @@ static char *const *words_of_line(const char *line)
 static enum rc refuse(const struct location *location, bool would_share,
 		      const char *program, const char *verb, struct err *e)
 {
-	const char *path = location->rest;
+	const char *path = location->rest, *borg = getenv("BORG_REPO");
 	char lease[80] = "a lease on a local directory";
+	char usual[PATH_MAX];
+
+	if (!*path && strcmp(program, "restic") == 0) {
+		restic_default(usual, sizeof(usual));
+		path = usual;
+	} else if (!*path && borg) {
+		path = borg;
+	}
 
 	if (path[0] == '/' || path[0] == '.')
 		(void)snprintf(lease, sizeof(lease), "the lease, -r %.60s", path);

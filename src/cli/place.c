@@ -94,24 +94,26 @@ static enum rc need_protocol(const struct location *location, char **argv,
 	return err_context(e, rc, "%s", location->shown);
 }
 
-enum rc place_open(struct location *location, const struct options *o,
-		   char **argv, struct err *e)
+enum rc place_parse(struct location *location, const struct options *o,
+		    struct err *e)
 {
 	enum rc rc = location_parse(location, o->repo, e);
 
-	if (rc != RC_OK)
-		return err_context(e, rc, "%s", o->repo_from);
-	rc = need_protocol(location, argv, e);
-	if (rc != RC_OK) {
-		location_release(location);
+	return rc == RC_OK ? rc : err_context(e, rc, "%s", o->repo_from);
+}
+
+enum rc place_settle(const struct location *location, const struct options *o,
+		     char **argv, struct err *e)
+{
+	enum rc rc = need_protocol(location, argv, e);
+
+	if (rc != RC_OK || !o->repo_given ||
+	    strcmp(location->text, location->shown) == 0)
 		return rc;
-	}
-	if (strcmp(location->text, location->shown) != 0 && o->repo_given) {
-		if (o->loudness > -2)
-			say("warning: a password in -r can be seen with ps; "
-			    "put it in the environment, a file or a command");
-		hide_in_argv(location, argv);
-	}
+	if (o->loudness > -2)
+		say("warning: a password in -r can be seen with ps; put it in "
+		    "the environment, a file or a command");
+	hide_in_argv(location, argv);
 	return RC_OK;
 }
 

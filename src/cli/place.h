@@ -15,14 +15,20 @@
 enum place_kind { PLACE_PLAIN, PLACE_RESTIC, PLACE_BORG };
 
 /*
- * Parse o->repo; the error names the option or the variable. Where the
- * location's protocol is not linked into this program, repolock-native is
- * executed in our place, with argv as it was given: returns only when that
- * cannot be. A password that stands in argv is told once and then written
- * over there. *location is the caller's: location_release.
+ * Parse o->repo; the error names the option or the variable. *location is the
+ * caller's: location_release.
  */
-enum rc place_open(struct location *location, const struct options *o,
-		   char **argv, struct err *e);
+enum rc place_parse(struct location *location, const struct options *o,
+		    struct err *e);
+
+/*
+ * Be the right program for it: where the location's protocol is not linked
+ * into this one, repolock-native is executed in our place, with argv as it was
+ * given; returns only when that cannot be, or need not. Then a password that
+ * stands in argv is told once, and written over there.
+ */
+enum rc place_settle(const struct location *location, const struct options *o,
+		     char **argv, struct err *e);
 
 /* Does a bare path hold a restic or borg repository? A few looks at names
  * and at the first bytes of `config`; never fails. */

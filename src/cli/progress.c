@@ -163,6 +163,8 @@ static void json_outcome(struct json_out *j, const struct progress *p,
 	json_out_number(j, "exit_code", exit_code(outcome, &p->o->exits));
 	if (outcome->how != OUTCOME_EXITED && !by_signal && outcome->err.text[0])
 		json_out_string(j, "text", outcome->err.text);
+	if (outcome->how == OUTCOME_BUSY && outcome->holder.id[0])
+		table_json_lock(j, "holder", &outcome->holder);
 }
 
 static void json_members(struct json_out *j, const struct progress *p,

@@ -61,7 +61,9 @@ enum rc survey_open(struct survey *s, const struct options *o, char **argv,
 	enum rc rc;
 
 	*s = (struct survey){ .complete = true };
-	rc = place_open(&s->location, o, argv, e);
+	rc = place_parse(&s->location, o, e);
+	if (rc == RC_OK)
+		rc = place_settle(&s->location, o, argv, e);
 	if (rc != RC_OK)
 		return rc;
 	self_fill(&s->self);

@@ -197,14 +197,16 @@ static bool prepare(struct call_of *c, char **argv, struct outcome *outcome)
 	enum rc rc;
 
 	outcome->how = OUTCOME_FAILED;
-	rc = place_open(&c->location, &c->options, argv, &outcome->err);
+	rc = place_parse(&c->location, &c->options, &outcome->err);
 	if (rc != RC_OK)
 		return false;
 	c->progress.location = c->location.shown;
-	if (c->options.loudness > 1)
-		log_enable_debug();
 	plan_command(c);
 	rc = guide_check(&c->location, &c->options, c->plan.argv, &outcome->err);
+	if (rc == RC_OK)
+		rc = place_settle(&c->location, &c->options, argv, &outcome->err);
+	if (c->options.loudness > 1)
+		log_enable_debug();
 	if (rc != RC_OK || !find_command(c, outcome))
 		return false;
 	plan_lock(c);
