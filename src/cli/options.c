@@ -793,10 +793,12 @@ static enum rc check(const struct parse *p)
 	return rc;
 }
 
+static const char usual_name[] = "default";
+
 static void set_usual(struct options *o)
 {
 	*o = (struct options){
-		.name = "default",
+		.name = usual_name,
 		.mode = LOCK_EXCLUSIVE,
 		.wait = NSEC_FOREVER,
 		.max_hold = NSEC_FOREVER,
@@ -838,6 +840,7 @@ enum rc options_parse(struct options *o, const struct subcommand *command,
 	rc = take_environment(&p);
 	if (rc != RC_OK)
 		return rc;
+	o->name_chosen = o->name != usual_name;
 	return check(&p);
 }
 

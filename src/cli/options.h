@@ -63,10 +63,11 @@ struct options {
 	bool yes;
 	bool dry_run;
 
-	bool name_given; /* by option, not by the environment */
-	bool ttl_given;  /* likewise */
-	bool repo_given; /* likewise: `ps` shows it */
-	char **operands; /* COMMAND and its arguments; IDs; ended by NULL */
+	bool name_chosen; /* by option or environment */
+	bool name_given;  /* by option, not by the environment */
+	bool ttl_given;   /* likewise */
+	bool repo_given;  /* likewise: `ps` shows it */
+	char **operands;  /* COMMAND and its arguments; IDs; ended by NULL */
 	size_t operand_count;
 };
 

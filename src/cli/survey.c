@@ -12,6 +12,13 @@
 /* A listing of more is not one that a person or a program could use. */
 enum { FIRST_ROOM = 16, MOST = 100000 };
 
+static bool is_named(const struct location *location)
+{
+	const struct lock_scheme *s = lock_scheme_find(location->scheme);
+
+	return s && s->ops && s->ops->named;
+}
+
 static enum rc open_one(struct survey *s, const struct location *location,
 			const struct options *o, struct err *e)
 {
@@ -19,6 +26,9 @@ static enum rc open_one(struct survey *s, const struct location *location,
 	enum rc rc;
 
 	wish.listing = true;
+	/* Of several leases all are meant, unless one was chosen. */
+	wish.name_given = wish.name_given ||
+			  (o->name_chosen && is_named(location));
 	rc = lock_open(&s->locks[s->lock_count], &wish, &CALL_UNLIMITED, e);
 	if (rc == RC_OK)
 		s->lock_count++;
@@ -32,7 +42,6 @@ static enum rc open_native(struct survey *s, enum place_kind kind,
 {
 	const char *word = place_word(kind);
 	const struct lock_scheme *scheme = lock_scheme_find(word);
-	struct options unnamed = *o;
 	char *text = NULL;
 	enum rc rc;
 
@@ -45,11 +54,9 @@ static enum rc open_native(struct survey *s, enum place_kind kind,
 	}
 	if (asprintf(&text, "%s:%s", word, s->location.rest) < 0)
 		return err_sys(e, RC_RETRY, ENOMEM, "the location");
-	/* --name chooses among leases and means nothing to these. */
-	unnamed.name_given = false;
 	rc = location_parse(&s->native, text, e);
 	if (rc == RC_OK)
-		rc = open_one(s, &s->native, &unnamed, e);
+		rc = open_one(s, &s->native, o, e);
 	free(text);
 	return rc;
 }
@@ -67,7 +74,8 @@ enum rc survey_open(struct survey *s, const struct options *o, char **argv,
 	if (rc != RC_OK)
 		return rc;
 	self_fill(&s->self);
-	kind = o->name_given ? PLACE_PLAIN : place_look(&s->location);
+	/* A name is that of a lease; the others have none. */
+	kind = o->name_chosen ? PLACE_PLAIN : place_look(&s->location);
 	if (kind != PLACE_PLAIN && open_native(s, kind, o, argv, &s->why) != RC_OK)
 		s->complete = false;
 	return open_one(s, &s->location, o, e);

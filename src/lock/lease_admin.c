@@ -2,6 +2,7 @@
 /*
  * What people see of a lease, and the administrator's remove.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,10 +187,9 @@ static bool shared_alive(struct lease *l, const struct call *call)
 	return false;
 }
 
-enum rc lease_list(struct lock *lock, lock_seen *seen, void *context,
-		   const struct call *call, struct err *e)
+static enum rc list_named(struct lease *l, lock_seen *seen, void *context,
+			  const struct call *call, struct err *e)
 {
-	struct lease *l = lease_of(lock);
 	struct lock_info info;
 	bool draining, more = true;
 	enum rc rc;
@@ -210,6 +210,106 @@ enum rc lease_list(struct lock *lock, lock_seen *seen, void *context,
 		more = seen(context, &info);
 	}
 	return RC_OK;
+}
+
+/* --- every name of a location --- */
+
+enum { NAME_ROOM = 65, NAMES_MOST = 10000 };
+
+/* The leases of a location are told apart by name; an administrator who gave
+ * none means all of them. */
+struct names {
+	char (*name)[NAME_ROOM];
+	size_t count;
+	bool overflow;
+};
+
+static bool add_name(void *context, const struct store_entry *entry)
+{
+	struct names *names = context;
+	char(*more)[NAME_ROOM];
+
+	if (!entry->directory || strlen(entry->name) >= NAME_ROOM)
+		return true;
+	if (names->count % 16 == 0) {
+		more = realloc(names->name, (names->count + 16) * NAME_ROOM);
+		if (!more || names->count >= NAMES_MOST) {
+			names->overflow = true;
+			return false;
+		}
+		names->name = more;
+	}
+	(void)text_copy(names->name[names->count++], NAME_ROOM, entry->name);
+	return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* What was said on the command line, or all that there are. */
+static enum rc find_names(struct lease *l, struct names *names,
+			  const struct call *call, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	*names = (struct names){ 0 };
+	if (l->wish.name_given || !l->wish.listing)
+		(void)add_name(names,
+			       &(struct store_entry){ .name = l->wish.name,
+						      .directory = true });
+	else
+		rc = l->store->ops->list(l->store, ".repolock/", add_name,
+					 names, call, e);
+	if (rc == RC_OK && names->overflow)
+		rc = err_set(e, RC_FAILED, "%.150s: too many names of leases",
+			     l->store->shown);
+	if (rc == RC_OK && names->count > 1)
+		qsort(names->name, names->count, NAME_ROOM, by_name);
+	if (rc != RC_OK)
+		free(names->name);
+	return rc;
+}
+
+static void turn_to(struct lease *l, const char *name)
+{
+	l->wish.name = name;
+	(void)snprintf(l->prefix, sizeof(l->prefix), ".repolock/%.64s/", name);
+}
+
+struct relay {
+	lock_seen *seen;
+	void *context;
+	bool more;
+};
+
+static bool relay_seen(void *context, const struct lock_info *info)
+{
+	struct relay *relay = context;
+
+	relay->more = relay->seen(relay->context, info);
+	return relay->more;
+}
+
+enum rc lease_list(struct lock *lock, lock_seen *seen, void *context,
+		   const struct call *call, struct err *e)
+{
+	struct lease *l = lease_of(lock);
+	struct relay relay = { seen, context, true };
+	const char *given = l->wish.name;
+	struct names names;
+	enum rc rc = find_names(l, &names, call, e);
+
+	if (rc != RC_OK)
+		return rc;
+	for (size_t i = 0; i < names.count && rc == RC_OK && relay.more; i++) {
+		turn_to(l, names.name[i]);
+		rc = list_named(l, relay_seen, &relay, call, e);
+	}
+	turn_to(l, given);
+	free(names.name);
+	return rc;
 }
 
 /* --- remove --- */
@@ -244,11 +344,10 @@ static enum rc remove_object(struct lease *l, const struct lease_name *name,
 	return rc == RC_ABSENT ? RC_OK : rc;
 }
 
-enum rc lease_remove(struct lock *lock, const struct lock_remove *what,
-		     struct lock_info *info, const struct call *call,
-		     struct err *e)
+static enum rc remove_named(struct lease *l, const struct lock_remove *what,
+			    struct lock_info *info, const struct call *call,
+			    struct err *e)
 {
-	struct lease *l = lease_of(lock);
 	const struct lease_name *name;
 	enum rc rc;
 
@@ -261,4 +360,25 @@ enum rc lease_remove(struct lock *lock, const struct lock_remove *what,
 	if (!may_remove(info, what))
 		return refuse(info, e);
 	return what->dry_run ? RC_OK : remove_object(l, name, call, e);
+}
+
+enum rc lease_remove(struct lock *lock, const struct lock_remove *what,
+		     struct lock_info *info, const struct call *call,
+		     struct err *e)
+{
+	struct lease *l = lease_of(lock);
+	const char *given = l->wish.name;
+	struct names names;
+	enum rc rc = find_names(l, &names, call, e);
+
+	if (rc != RC_OK)
+		return rc;
+	rc = err_set(e, RC_ABSENT, "no lock %.40s", what->id);
+	for (size_t i = 0; i < names.count && rc == RC_ABSENT; i++) {
+		turn_to(l, names.name[i]);
+		rc = remove_named(l, what, info, call, e);
+	}
+	turn_to(l, given);
+	free(names.name);
+	return rc;
 }
