@@ -239,28 +239,7 @@ static enum rc find_kind(enum borg_kind *kind, const char *path,
 	return rc;
 }
 
-/* --- the wish --- */
-
-/* What would wait for the very lock that it runs under. */
-static enum rc check_command(const struct lock_wish *wish, struct err *e)
-{
-	static const char *const words[] = { "borg", "borg1", "borg2",
-					     "borgmatic" };
-
-	if (wish->listing || !wish->command || wish->mode != LOCK_EXCLUSIVE)
-		return RC_OK;
-	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
-		if (strcmp(wish->command, words[i]) == 0)
-			return err_set(
-				e, RC_UNSUPPORTED,
-				"%s would wait for the lock that it runs "
-				"under; use --shared if it only reads, or take "
-				"the lease on the path (without \"borg:\"), or "
-				"let borg lock by itself",
-				words[i]);
-	}
-	return RC_OK;
-}
+/* --- opening --- */
 
 /*
  * As open as the repository itself: borg leaves modes to its umask, which is
@@ -307,9 +286,7 @@ static enum rc borg_open(struct lock **lock, const struct lock_wish *wish,
 
 	if (rc != RC_OK)
 		return rc;
-	rc = check_command(wish, e);
-	if (rc == RC_OK)
-		rc = find_kind(&kind, path, call, e);
+	rc = find_kind(&kind, path, call, e);
 	if (rc == RC_OK)
 		rc = borg_host_fill(&host, wish->self, e);
 	if (rc == RC_OK)
