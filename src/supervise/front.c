@@ -21,12 +21,14 @@
 static const nsec witness_patience = 20 * NSEC_PER_MSEC;
 static const nsec witness_again = 5 * NSEC_PER_MSEC;
 /* For a keeper that does not answer a withdrawal. */
-static const nsec withdraw_patience = 15 * NSEC_PER_SEC;
+static const nsec withdraw_patience = 8 * NSEC_PER_SEC;
 /* One round of killing; SIGKILL needs time to act. */
 static const nsec tree_patience = 500 * NSEC_PER_MSEC;
 /* What has not died then will not (uninterruptible sleep), or may not be
  * killed by us: the caller is told, not kept. */
 enum { KILL_ROUNDS = 20 };
+/* Of a millisecond. */
+enum { REAP_TURNS = 200 };
 
 /* A signal of which it is not known yet whether COMMAND has it. */
 struct doubtful {
@@ -309,7 +311,7 @@ static void on_message(struct front *f, const struct message *message,
 	case MESSAGE_HELD:
 		f->command = message->value;
 		take_descriptors(f, header, message);
-		(void)witness_start();
+		witness_forget();
 		return;
 	case MESSAGE_STOPPED:
 		on_stopped(f, message->value);
@@ -477,11 +479,26 @@ static void forget_signals(struct front *f)
 		;
 }
 
-static void finish(struct front *f)
+/* It ends by itself; but with a thread that hangs in the kernel it may not. */
+static void reap_keeper(const struct front *f)
 {
-	if (f->keeper > 0 && !f->stuck)
+	if (f->keeper == 0)
+		return;
+	if (!f->stuck) {
 		while (waitpid(f->keeper, NULL, 0) < 0 && errno == EINTR)
 			;
+		return;
+	}
+	for (int i = 0; i < REAP_TURNS; i++) {
+		if (waitpid(f->keeper, NULL, WNOHANG) != 0)
+			return;
+		(void)poll(NULL, 0, 1);
+	}
+}
+
+static void finish(struct front *f)
+{
+	reap_keeper(f);
 	witness_stop();
 	forget_signals(f);
 	if (f->lock_fd >= 0)

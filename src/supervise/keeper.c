@@ -221,6 +221,15 @@ static void tell_lingering(struct keeper *k)
 			  "cannot be found without a readable /proc");
 }
 
+static void tell_release(struct keeper *k, const char *what)
+{
+	char text[400];
+
+	(void)snprintf(text, sizeof(text), "%s: %s", what,
+		       k->err.text[0] ? k->err.text : "no answer");
+	tell_text(k, NOTICE_WARNING, text);
+}
+
 static void say(struct keeper *k, const struct step *s)
 {
 	struct notice signalled = { .kind = NOTICE_SIGNALLED,
@@ -254,14 +263,10 @@ static void say(struct keeper *k, const struct step *s)
 		tell(k, &signalled);
 	if (s->say & SAY_RELEASED)
 		tell_text(k, NOTICE_RELEASED, NULL);
-	if (s->say & SAY_RELEASE_FAILED) {
-		char text[400];
-
-		(void)snprintf(text, sizeof(text),
-			       "the lock could not be removed: %s",
-			       k->err.text[0] ? k->err.text : "no answer");
-		tell_text(k, NOTICE_WARNING, text);
-	}
+	if (s->say & SAY_RELEASE_SLOW)
+		tell_release(k, "the lock is still being removed");
+	if (s->say & SAY_RELEASE_FAILED)
+		tell_release(k, "the lock could not be removed");
 }
 
 /* --- the front --------------------------------------------------------- */

@@ -37,6 +37,8 @@ static const nsec stuck_again = 1 * NSEC_PER_SEC;
 static const nsec release_patience = 60 * NSEC_PER_SEC;
 static const nsec withdraw_patience = 5 * NSEC_PER_SEC;
 static const nsec release_leash = 15 * NSEC_PER_SEC;
+/* After this it is told that we are still at it. */
+static const nsec release_slow = 2 * NSEC_PER_SEC;
 /* The user asked twice. */
 static const nsec hurried_patience = 1 * NSEC_PER_SEC;
 /* The front waits this much longer than we do. */
@@ -185,6 +187,7 @@ static void release(struct policy *p, struct boot now, nsec patience)
 	p->failures = 0;
 	p->next_try = now;
 	p->patience = boot_add(now, patience);
+	p->tell_slow_at = boot_add(now, release_slow);
 }
 
 /* Before "go": remove what the tries may have left, and end. */
@@ -203,9 +206,12 @@ static void withdraw(struct policy *p, enum verdict verdict, struct boot now,
 /* Everything below us has ended. */
 static void all_ended(struct policy *p, struct boot now)
 {
+	/* A job that did not obey its leash will hardly come back soon. */
+	bool hanging = p->running != JOB_NONE && p->cancelled;
+
 	p->stuck = false;
-	release(p, now, p->loss == LOSS_TOLD ? withdraw_patience :
-					       release_patience);
+	release(p, now, p->loss == LOSS_TOLD || hanging ? withdraw_patience :
+							  release_patience);
 }
 
 static void kill_all(struct policy *p, struct boot now, struct step *s)
@@ -424,6 +430,11 @@ static void check_silence(struct policy *p, struct boot now, struct step *s)
 
 static void check_release(struct policy *p, struct boot now, struct step *s)
 {
+	if (p->phase == PHASE_RELEASING && !p->again &&
+	    boot_reached(now, p->tell_slow_at)) {
+		p->tell_slow_at = BOOT_NEVER;
+		s->say |= SAY_RELEASE_SLOW;
+	}
 	if (p->phase != PHASE_RELEASING || !boot_reached(now, p->patience))
 		return;
 	s->say |= SAY_RELEASE_FAILED;
@@ -951,6 +962,7 @@ static struct boot wake_of(const struct policy *p)
 	case PHASE_RELEASING:
 		if (p->again)
 			return boot_min(wake, wake_while_trying(p));
+		wake = boot_min(wake, p->tell_slow_at);
 		if (p->running == JOB_NONE)
 			wake = boot_min(wake, p->next_try);
 		return boot_min(wake, p->patience);

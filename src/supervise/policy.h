@@ -100,7 +100,8 @@ enum say {
 	SAY_RELEASE_FAILED = 1 << 9, /* something of ours may stay behind */
 	SAY_TRY_FAILED = 1 << 10,    /* a try failed and is repeated */
 	SAY_LINGERING = 1 << 11,     /* name what the command left running */
-	SAY_MAX_HOLD = 1 << 12
+	SAY_MAX_HOLD = 1 << 12,
+	SAY_RELEASE_SLOW = 1 << 13 /* still at it */
 };
 
 /* To be carried out in this order. */
@@ -140,6 +141,7 @@ struct policy {
 	struct boot leash;
 	struct boot next_try;  /* of an acquire or a release */
 	struct boot patience;  /* until then a release is tried */
+	struct boot tell_slow_at;
 	unsigned failures;     /* in a row, for the back-off */
 	unsigned failed_tries; /* without an answer about the lock itself */
 	struct boot fail_until;

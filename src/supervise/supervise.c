@@ -13,7 +13,7 @@
 #include "supervise/command.h"
 #include "supervise/front.h"
 #include "supervise/keeper.h"
-#include "supervise/tree.h"
+#include "supervise/witness.h"
 
 /* A first try that hangs at once, before the keeper can post a guard. */
 static const nsec first_guard = 125 * NSEC_PER_SEC;
@@ -93,9 +93,14 @@ static enum rc run(struct run *r, struct outcome *outcome, struct err *e)
 
 	if (rc != RC_OK)
 		return rc;
+	/* Before the keeper, so that it is there when COMMAND begins. */
+	(void)witness_start();
 	keeper = fork();
-	if (keeper < 0)
-		return err_sys(e, RC_FAILED, errno, "fork");
+	if (keeper < 0) {
+		rc = err_sys(e, RC_FAILED, errno, "fork");
+		witness_stop();
+		return rc;
+	}
 	if (keeper == 0)
 		keep(r, front);
 	guard(r, keeper, outcome);

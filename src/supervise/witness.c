@@ -132,6 +132,12 @@ enum witness_word witness_ask(int sig)
 	return waits ? WITNESS_SEES : WITNESS_SAW_NONE;
 }
 
+void witness_forget(void)
+{
+	for (int sig = 1; sig < SIGNALS; sig++)
+		witness.known[sig] = atomic_load(&witness.saw[sig]);
+}
+
 void witness_stop(void)
 {
 	if (witness.pid == 0)

@@ -15,7 +15,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Call it with all signals blocked. False: there can be none. */
+/* Call it with all signals blocked, before the command can be signalled.
+ * False: there can be none. */
 bool witness_start(void);
 
 pid_t witness_pid(void); /* 0: none */
@@ -30,6 +31,9 @@ enum witness_word {
 	WITNESS_GONE
 };
 enum witness_word witness_ask(int sig);
+
+/* What it saw so far is not asked for any more. */
+void witness_forget(void);
 
 void witness_stop(void); /* kills and reaps it */
 
