@@ -135,13 +135,13 @@ setup()
 	terminal env TERM=xterm bash --norc --noprofile --noediting -i
 	resize 24 60
 	type "TERM=xterm $REPOLOCK list-locks -r $LOC; echo do''ne"
-	see done
+	see '^done'
 	shown | grep -q $'\033\[32mheld\033\[0m'
 	is '' "$(shown | grep '^[0-9a-fI].......  ' |
 		sed $'s/\033\\[[0-9]*m//g' | grep -E '^.{100,}')"
 	prompt
 	type "TERM=xterm NO_COLOR=1 $REPOLOCK list-locks -r $LOC; echo do''ne"
-	see done
+	see '^done'
 	shown | grep -q ' held '
 	not grep -q $'\033' <<<"$(shown)"
 	prompt

@@ -165,7 +165,7 @@ sys.exit(0 if p.returncode == 131 else 1)' \
 	start two "$REPOLOCK" with-lock -r "$LOC" --progress always -- true
 	wait_until 'grep -q waiting "$T/two.err"'
 	grep -qE "^repolock: waiting 0s for the exclusive lock on $LOC: held by \
-.*\(pid $(cat /proc/"${PID[one]}"/stat | cut -d' ' -f1)" "$T/two.err"
+.*\(pid ${PID[one]}" "$T/two.err"
 	release one
 	finish two
 	is 0 "$status"
@@ -379,11 +379,11 @@ fake_borg()
 		see "is a $kind repository: .*-r $kind:$T/$kind"
 		prompt
 		type "$REPOLOCK with-lock -q -r $T/$kind true; echo do''ne"
-		see done
+		see '^done'
 		prompt
 		not has_shown 'is a'
 		type "$REPOLOCK with-lock -r lease:$T/$kind true; echo do''ne"
-		see done
+		see '^done'
 		prompt
 		not has_shown 'is a'
 	done

@@ -54,20 +54,23 @@ _repolock_cut()
 	done
 }
 
+# Paths are quoted here, since readline would quote the colon of a scheme too.
 _repolock_location()
 {
-	local scheme=${1%%:*} rest=${1#*:}
+	local scheme='' kind=d path quoted
 	if [[ $1 == *:* ]]; then
-		_repolock_files "$rest" f
-		COMPREPLY=("${COMPREPLY[@]/#/$scheme:}")
-	else
-		_repolock_files "$1" d
-		local directories=("${COMPREPLY[@]}")
-		_repolock_from "$1" $'lease:\nflock:\nrestic:\nborg:\nfile:///'
-		COMPREPLY+=("${directories[@]}")
-		[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *: ]] &&
-			compopt -o nospace 2>/dev/null
+		scheme=${1%%:*}: kind=f
 	fi
+	COMPREPLY=()
+	[[ $scheme ]] ||
+		_repolock_from "$1" $'lease:\nflock:\nrestic:\nborg:\nfile:///'
+	while read -r path; do
+		printf -v quoted %q "$path"
+		[[ -d $path ]] && quoted+=/
+		COMPREPLY+=("$scheme$quoted")
+	done < <(compgen -"$kind" -- "${1#"$scheme"}")
+	[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[:/] ]] &&
+		compopt -o nospace 2>/dev/null
 	_repolock_cut "$1"
 }
 

@@ -51,7 +51,13 @@ function __repolock_command
 end
 
 function __repolock_location
-    __fish_complete_directories (commandline -ct)
+    set -l token (string replace -r -- '^(--repo=|-r)' '' (commandline -ct))
+    set -l scheme (string match -r -- '^(?:lease|flock|restic|borg):' $token)
+    if test -n "$scheme"
+        __fish_complete_path (string replace -- $scheme '' $token) | string replace -r -- '^' $scheme
+        return
+    end
+    __fish_complete_directories $token
     printf '%s\t%s\n' lease: 'a lease in a directory' flock: 'a kernel lock on a file' restic: 'a restic repository' borg: 'a borg repository'
 end
 

@@ -134,7 +134,7 @@ static void die_by(int signal_number)
 	(void)sigemptyset(&only);
 	(void)sigaddset(&only, signal_number);
 	(void)kill(getpid(), signal_number);
-	(void)sigprocmask(SIG_UNBLOCK, &only, NULL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &only, NULL);
 }
 
 _Noreturn void exit_as(const struct outcome *outcome,

@@ -27,19 +27,19 @@ enum option_kind {
 enum option_group { GROUP_NONE, GROUP_MODE, GROUP_WAIT, GROUP_VOICE, GROUPS };
 
 struct option {
-	char letter;
 	const char *word;
 	const char *value; /* what stands for it in --help; NULL: takes none */
 	const char *help;
 	const char *variable; /* the default may come from the environment */
+	const char *range;    /* low and high in words */
+	const char *const *words; /* ended by NULL, in the enum's order */
+	nsec low, high;
+	size_t at; /* in struct options */
 	unsigned owners;
 	enum option_kind kind;
 	enum option_group group;
-	size_t at; /* in struct options */
-	int number;
-	nsec low, high;
-	const char *range;        /* low and high in words */
-	const char *const *words; /* ended by NULL, in the enum's order */
+	int number; /* what SET stores and COUNT adds */
+	char letter;
 };
 
 #define AT(member) offsetof(struct options, member)
