@@ -131,8 +131,8 @@ START_TEST(a_uuid_is_random_and_parses)
 	struct lease_name name = { .kind = LEASE_TEMPORARY }, again;
 	char first[LEASE_UUID_SIZE], out[LEASE_NAME_SIZE];
 
-	lease_uuid_make(first);
-	lease_uuid_make(name.uuid);
+	uuid_make(first);
+	uuid_make(name.uuid);
 	ck_assert_str_ne(first, name.uuid);
 	lease_name_format(out, &name);
 	ck_assert(lease_name_parse(&again, out));

@@ -194,7 +194,7 @@ enum rc lease_put_own(struct lease *l, struct lease_own *own,
 	enum rc rc;
 
 	close_fd(&own->fd);
-	lease_uuid_make(own->name.uuid);
+	uuid_make(own->name.uuid);
 	own->there = LEASE_GONE;
 	remember_used(l, own->name.uuid);
 	rc = lease_record_write(&l->record, &l->wish, l->since, ++l->counter, e);

@@ -55,6 +55,12 @@ struct lease_ahead {
 	nsec interval;       /* of polling */
 };
 
+/* The first place of the queue, while nothing held keeps it from acting. */
+struct lease_idle {
+	char uuid[LEASE_UUID_SIZE]; /* "": no such */
+	struct boot since;
+};
+
 struct lease {
 	struct lock base; /* first: lease_of() depends on it */
 	struct store *store;
@@ -76,6 +82,7 @@ struct lease {
 	struct buf record;
 	struct lease_looks looks;
 	struct lease_ahead ahead;
+	struct lease_idle idle;
 	/* The next fence, where the last listing showed that only `ahead` is
 	 * between us and the lock; 0: list first. */
 	uint64_t next_fence;

@@ -182,6 +182,7 @@ static bool place_is_dead(struct lease *l, const struct call *call)
 		a->free_at.ns = 0;
 		return false;
 	case STORE_PROBE_FREE:
+		a->kernel = false;
 		if (a->free_at.ns == 0)
 			a->free_at = now;
 		return boot_until(a->free_at, now) >= PLACE_LOOKS_APART;
@@ -191,41 +192,45 @@ static bool place_is_dead(struct lease *l, const struct call *call)
 	return false;
 }
 
-/* The first in the queue, and nothing held keeps it from acting. */
-static bool place_is_idle(struct lease *l, const struct lease_name *place,
-			  const struct standing *s)
+/* The first in the queue, if nothing held has kept it from acting for long.
+ * Whoever is behind does this: those between may be dead as well. */
+static const struct lease_name *idle_place(struct lease *l,
+					   const struct standing *s)
 {
-	struct lease_ahead *a = &l->ahead;
-	struct boot now = boot_now();
+	const struct lease_name *first = lease_view_first(&l->view);
+	struct lease_idle *idle = &l->idle;
 
-	if (lease_view_ahead(&l->view, place, place->mode) || s->exclusive ||
-	    (place->mode == LOCK_EXCLUSIVE && s->shared)) {
-		a->idle_at.ns = 0;
-		return false;
+	if (!first || first == listed_place(l) || s->exclusive ||
+	    (first->mode == LOCK_EXCLUSIVE && s->shared)) {
+		idle->uuid[0] = '\0';
+		return NULL;
 	}
-	if (a->idle_at.ns == 0)
-		a->idle_at = now;
-	return boot_until(a->idle_at, now) >= PLACE_IDLE;
+	if (strcmp(idle->uuid, first->uuid) != 0) {
+		memcpy(idle->uuid, first->uuid, sizeof(idle->uuid));
+		idle->since = boot_now();
+	}
+	return boot_until(idle->since, boot_now()) >= PLACE_IDLE ? first : NULL;
 }
 
 /*
- * Look after the place ahead. True: its owner does not act, it was deleted.
+ * Look after those ahead. True: a place whose owner does not act was deleted.
  * (The queue is for fairness: an owner that lives puts a new one.)
  */
-static bool overtake(struct lease *l, const struct lease_name *place,
+static bool overtake(struct lease *l, const struct lease_name *ahead,
 		     const struct standing *s, const struct call *call)
 {
-	bool fresh = !l->ahead.known || !same_object(&l->ahead.name, place);
-	bool dead = false, idle;
+	const struct lease_name *drop = idle_place(l, s);
 	struct err kept;
+	bool fresh;
 
-	set_ahead(l, place);
-	if (fresh || l->ahead.woke || l->ahead.free_at.ns != 0)
-		dead = place_is_dead(l, call);
-	idle = place_is_idle(l, place, s);
-	if (!dead && !idle)
-		return false;
-	return lease_delete(l, place, call, &kept) == RC_OK;
+	if (!drop && ahead) {
+		fresh = !l->ahead.known || !same_object(&l->ahead.name, ahead);
+		set_ahead(l, ahead);
+		if ((fresh || l->ahead.woke || l->ahead.free_at.ns != 0) &&
+		    place_is_dead(l, call))
+			drop = ahead;
+	}
+	return drop && lease_delete(l, drop, call, &kept) == RC_OK;
 }
 
 /* --- one try --- */
@@ -318,7 +323,7 @@ static enum rc on_list(struct lease *l, struct attempt *a, enum step *step)
 				 ? NULL
 				 : lease_view_ahead(&l->view, listed_place(l),
 						    l->wish.mode);
-	if (a->place_ahead && l->place.there != LEASE_GONE &&
+	if (l->place.there != LEASE_GONE &&
 	    overtake(l, a->place_ahead, &a->s, a->call))
 		return RC_OK;
 	a->fence = l->view.top_fence + 1;
@@ -398,12 +403,13 @@ static enum rc on_decide(struct lease *l, struct attempt *a, enum step *step)
 			       "%.120s answered too late to be believed",
 			       l->store->shown);
 	if (!lease_view_find(&l->view, LEASE_CLAIM, mine->uuid) ||
-	    lease_view_void(&l->view, mine->uuid) ||
-	    lease_view_surpassed(&l->view, mine))
+	    lease_view_void(&l->view, mine->uuid))
 		return withdraw(l, a, STEP_LIST, step);
 	weigh(l, &a->s, a->call);
 	if (a->s.vanished)
 		return RC_OK;
+	if (lease_view_surpassed(&l->view, mine))
+		return withdraw(l, a, STEP_LIST, step);
 	if (in_the_way(l, &a->s))
 		return on_conflict(l, a, step);
 	*step = STEP_HELD;
@@ -635,8 +641,10 @@ static nsec next_look(struct lease *l, bool watched)
 		span = shorter(span, boot_until(now, a->free_at) +
 					     PLACE_LOOKS_APART +
 					     random_span(0, NSEC_PER_SEC));
-	if (a->idle_at.ns != 0)
-		span = shorter(span, boot_until(now, a->idle_at) + PLACE_IDLE);
+	/* Behind a living one its owner looks after those further ahead. */
+	if (l->idle.uuid[0] != '\0' &&
+	    (!a->kernel || strcmp(l->idle.uuid, a->name.uuid) == 0))
+		span = shorter(span, boot_until(now, l->idle.since) + PLACE_IDLE);
 	if (a->sure_in != 0)
 		span = shorter(span, a->sure_in);
 	/* Only whoever has a kernel lock here is surely seen to go. */
@@ -672,6 +680,20 @@ static void ask_ahead(struct lease *l)
 	l->ahead.woke = !l->ahead.went;
 }
 
+/* Its owner may have died between our last look and the watch, which told
+ * nobody. */
+static bool died_unwatched(struct lease *l, const struct call *call)
+{
+	bool vanished;
+
+	if (!l->ahead.kernel ||
+	    (lease_probe(l, &l->ahead.name, &vanished, call) != STORE_PROBE_FREE &&
+	     !vanished))
+		return false;
+	l->ahead.woke = true;
+	return true;
+}
+
 enum rc lease_wait(struct lock *lock, nsec patience, const struct call *call,
 		   struct err *e)
 {
@@ -686,6 +708,8 @@ enum rc lease_wait(struct lock *lock, nsec patience, const struct call *call,
 		l->ahead.went = true;
 		return RC_OK;
 	}
+	if (rc == RC_OK && died_unwatched(l, call))
+		return RC_OK;
 	rc = call_wait(call, fd, shorter(patience, next_look(l, rc == RC_OK)), e);
 	if (rc == RC_OK)
 		ask_ahead(l);

@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "util/text.h"
-
 enum { NUMBER_DIGITS = 20, TTL_DIGITS = 10 };
 
 bool lease_conflict(enum lock_mode a, enum lock_mode b)
@@ -165,24 +163,6 @@ void lease_name_format(char out[LEASE_NAME_SIZE], const struct lease_name *name)
 			       name->number, name->uuid);
 		break;
 	}
-}
-
-void lease_uuid_make(char out[LEASE_UUID_SIZE])
-{
-	static const char digits[] = "0123456789abcdef";
-	unsigned char bytes[16];
-	int at = 0;
-
-	random_bytes(bytes, sizeof(bytes));
-	bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x40);
-	bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
-	for (size_t i = 0; i < sizeof(bytes); i++) {
-		if (uuid_dash(at))
-			out[at++] = '-';
-		out[at++] = digits[bytes[i] >> 4];
-		out[at++] = digits[bytes[i] & 0x0f];
-	}
-	out[at] = '\0';
 }
 
 int lease_name_order(const struct lease_name *a, const struct lease_name *b)

@@ -21,12 +21,13 @@
 #include <stdint.h>
 
 #include "lock/lock.h"
+#include "util/text.h"
 
 enum lease_kind { LEASE_CLAIM, LEASE_PLACE, LEASE_TEMPORARY, LEASE_TOMBSTONE };
 
 enum {
-	LEASE_UUID_SIZE = 37, /* with the NUL */
-	LEASE_NAME_SIZE = 80  /* the longest is 73 with the NUL */
+	LEASE_UUID_SIZE = UUID_TEXT_SIZE,
+	LEASE_NAME_SIZE = 80 /* the longest is 73 with the NUL */
 };
 
 /* Names with a larger number are none of ours. */
@@ -46,9 +47,6 @@ struct lease_name {
 bool lease_name_parse(struct lease_name *name, const char *text);
 
 void lease_name_format(char out[LEASE_NAME_SIZE], const struct lease_name *name);
-
-/* A random (version 4) UUID. */
-void lease_uuid_make(char out[LEASE_UUID_SIZE]);
 
 /* Negative, 0, positive: a stands before, is, or stands after b. */
 int lease_name_order(const struct lease_name *a, const struct lease_name *b);

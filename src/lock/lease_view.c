@@ -101,18 +101,20 @@ bool lease_outranks(const struct lease_name *a, const struct lease_name *b)
 	return strcmp(a->uuid, b->uuid) < 0;
 }
 
+static bool surpasses(const struct lease_name *name, const struct lease_name *mine)
+{
+	if (name->kind == LEASE_TOMBSTONE || name->stale)
+		return name->number >= mine->number;
+	return name->kind == LEASE_CLAIM && name->mode == LOCK_EXCLUSIVE &&
+	       name->number > mine->number;
+}
+
 bool lease_view_surpassed(const struct lease_view *view,
 			  const struct lease_name *mine)
 {
-	for (size_t i = 0; i < view->count; i++) {
-		const struct lease_name *name = &view->names[i];
-
-		if (name->kind == LEASE_TOMBSTONE && name->number >= mine->number)
+	for (size_t i = 0; i < view->count; i++)
+		if (surpasses(&view->names[i], mine))
 			return true;
-		if (name->kind == LEASE_CLAIM && name->mode == LOCK_EXCLUSIVE &&
-		    name->number > mine->number)
-			return true;
-	}
 	return false;
 }
 
@@ -134,6 +136,20 @@ const struct lease_name *lease_view_ahead(const struct lease_view *view,
 			nearest = name;
 	}
 	return nearest;
+}
+
+const struct lease_name *lease_view_first(const struct lease_view *view)
+{
+	const struct lease_name *first = NULL;
+
+	for (size_t i = 0; i < view->count; i++) {
+		const struct lease_name *name = &view->names[i];
+
+		if (name->kind == LEASE_PLACE &&
+		    (!first || lease_name_order(name, first) < 0))
+			first = name;
+	}
+	return first;
 }
 
 bool lease_view_dispensable(const struct lease_view *view,

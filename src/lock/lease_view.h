@@ -44,9 +44,10 @@ bool lease_outranks(const struct lease_name *a, const struct lease_name *b);
 
 /*
  * Must a claim come back with a higher fence? An exclusive claim has one
- * above it, or any tombstone has one that is not below it. Equal fences of
- * claims are told apart by lease_outranks: the one that withdraws has held
- * nothing, so the token is given out once.
+ * above it, or something that may have been held has one that is not below
+ * it: a tombstone, or a claim proved stale. Equal fences of live claims are
+ * told apart by lease_outranks: the one that withdraws has held nothing, so
+ * the token is given out once.
  */
 bool lease_view_surpassed(const struct lease_view *view,
 			  const struct lease_name *mine);
@@ -58,6 +59,9 @@ bool lease_view_surpassed(const struct lease_view *view,
 const struct lease_name *lease_view_ahead(const struct lease_view *view,
 					  const struct lease_name *mine,
 					  enum lock_mode mode);
+
+/* The first place of the queue. NULL: there is none. */
+const struct lease_name *lease_view_first(const struct lease_view *view);
 
 /* Is there a higher tombstone, so that this one's fence is not needed? */
 bool lease_view_dispensable(const struct lease_view *view,
