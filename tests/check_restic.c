@@ -1174,7 +1174,7 @@ END_TEST
 /* A copy of the lab's repository, to be spoiled. */
 static void copy_to(struct lab *copy)
 {
-	char from[64], line[256];
+	char from[64], line[320];
 
 	lab_open(copy, 2);
 	memcpy(from, copy->path, sizeof(from));
