@@ -226,14 +226,14 @@ waiting_front()
 	terminal
 	type "$W$counter a"
 	wait_until 'inside a'
-	resize 31 97
+	resize 31
 	wait_until '[ -e "$T/a.signals" ]'
 	sleep 0.2
 	is WINCH "$(cat "$T/a.signals")"
 	release a
 	prompt
 	type "${W}stty size"
-	see '^31 97'
+	see '^31 [0-9]'
 	prompt
 	log_out
 }

@@ -13,7 +13,7 @@
 #   prompt [SECONDS]      waits for the shell's prompt
 #   status                the last command's exit status, as the shell has it
 #   shown                 what was shown since the last typing
-#   resize ROWS COLUMNS   hang_up
+#   resize ROWS [COLUMNS]   hang_up
 #
 # The terminal shows what is typed. So type "echo do''ne" to see "done".
 
@@ -80,9 +80,10 @@ status()
 	shown | sed -n 's/^status //p'
 }
 
+# With columns it is told twice: stty sets one after the other.
 resize()
 {
-	stty -F "$(cat "$T/terminal.name")" rows "$1" columns "$2"
+	stty -F "$(cat "$T/terminal.name")" rows "$1" ${2:+columns "$2"}
 }
 
 hang_up()
