@@ -234,6 +234,18 @@ enum rc wait_for(struct lock *lock, nsec patience)
 	return lock->ops->wait(lock, patience, &patient, &e);
 }
 
+int loss_fd(struct lock *lock)
+{
+	int fd = lock->ops->loss_fd(lock);
+
+	for (int i = 0; fd < 0 && i < 1500; i++) {
+		(void)usleep(20000);
+		fd = lock->ops->loss_fd(lock);
+	}
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
 void done(struct lock *lock)
 {
 	enum rc rc = release(lock);

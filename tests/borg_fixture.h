@@ -47,6 +47,8 @@ enum rc acquire(struct lock *lock);
 enum rc refresh(struct lock *lock);
 enum rc release(struct lock *lock);
 enum rc wait_for(struct lock *lock, nsec patience);
+/* Its loss_fd, once there are watches to be had: others' tests use them. */
+int loss_fd(struct lock *lock);
 /* How many there are; the first 16 of them in listed. */
 extern struct lock_info listed[16];
 int list(void);

@@ -75,6 +75,7 @@ struct borg1_lock {
 	bool entered;  /* lock.exclusive is, or may be, ours */
 	bool enlisted; /* the roster has, or may have, our entry */
 	bool held;     /* acquire said so */
+	bool leaving;  /* what is gone may be so by our own doing */
 	struct boot muddled_since; /* roster unreadable while we hold; 0: no */
 
 	/* What acquire met last, for wait. */
@@ -447,13 +448,17 @@ static enum rc private_make(struct borg1_lock *l, const struct call *call,
 static enum rc leave(struct borg1_lock *l, const struct call *call,
 		     struct err *e)
 {
-	enum rc rc = del_below(l, EXCLUSIVE, l->own_file, call, e);
+	bool tried = l->leaving;
+	enum rc rc;
 
+	l->leaving = true;
+	rc = del_below(l, EXCLUSIVE, l->own_file, call, e);
 	if (rc != RC_OK && rc != RC_ABSENT)
 		return rc;
 	l->entered = false;
+	l->leaving = false;
 	tidy_exclusive(l, call);
-	if (rc == RC_ABSENT)
+	if (rc == RC_ABSENT && !tried)
 		return err_set(e, RC_LOST,
 			       EXCLUSIVE "/%.120s was removed by somebody",
 			       l->own_file);
@@ -964,7 +969,8 @@ static enum rc look_enlisted(struct borg1_lock *l, bool *is,
 	return RC_OK;
 }
 
-/* Make `entered` certain. */
+/* Make `entered` certain. What was left without our being told is tidied up
+ * as if we had. */
 static enum rc look_entered(struct borg1_lock *l, const struct call *call,
 			    struct err *e)
 {
@@ -975,9 +981,12 @@ static enum rc look_entered(struct borg1_lock *l, const struct call *call,
 	for (size_t i = 0; i < files.count; i++)
 		own = own || strcmp(files.at[i].name, l->own_file) == 0;
 	borg_entries_release(&files);
-	if (rc == RC_OK)
-		l->entered = own;
-	return rc;
+	if (rc != RC_OK)
+		return rc;
+	l->entered = own;
+	if (!own && l->leaving)
+		tidy_exclusive(l, call);
+	return RC_OK;
 }
 
 /* Our entry is in the roster. Only who has lock.exclusive may take it off. */
@@ -1019,7 +1028,9 @@ static enum rc borg1_release(struct lock *lock, const struct call *call,
 		rc = look_enlisted(l, &is, call, e);
 	if (rc != RC_OK)
 		return rc;
-	lost = l->held && !(l->mode == LOCK_SHARED ? is : l->entered);
+	lost = l->held && !l->leaving &&
+	       !(l->mode == LOCK_SHARED ? is : l->entered);
+	l->leaving = true;
 	if (is)
 		rc = release_entry(l, call, e);
 	if (rc == RC_OK)
@@ -1031,7 +1042,7 @@ static enum rc borg1_release(struct lock *lock, const struct call *call,
 	}
 	if (rc != RC_OK)
 		return rc;
-	l->held = false;
+	l->held = l->leaving = false;
 	return lost ? err_set(e, RC_LOST, "it had been removed by somebody")
 		    : RC_OK;
 }
