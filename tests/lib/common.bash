@@ -235,7 +235,8 @@ finish()
 	wait_until "gone ${PID[$1]}" "${2-}" || return
 	status=0
 	wait "${PID[$1]}" || status=$?
-	output=$(cat "$T/$1.out" "$T/$1.err")
+	# Killed early enough, it had none.
+	output=$(cat "$T/$1.out" "$T/$1.err" 2>/dev/null) || true
 }
 
 # The pid that a process wrote to FILE, complete with its newline.
