@@ -13,14 +13,15 @@ daemonizing()
 {
 	local name=$1 how=$2
 	shift 2
+	# Whoever it becomes can write there.
+	: >"$T/$name.daemon"
+	chmod 666 "$T/$name.daemon"
 	start "$name" "$REPOLOCK" with-lock -r "$LOC" "$@" -- sh -c '
 		(setsid env -i $2 sh -c "
 			echo \$\$ >>\$1
 			exec \$2" sh "$1" "$3" &)
 		until [ -s "$1" ]; do sleep 0.02; done
 		exit 3' sh "$T/$name.daemon" "$how" "$T/sleep 300"
-	: >"$T/$name.daemon"
-	chmod 666 "$T/$name.daemon"
 }
 
 daemon_of()
@@ -128,11 +129,6 @@ root_sleep()
 	mkdir -m 755 "$T/bin"
 	cp "$(command -v setpriv)" "$T/bin/as-root"
 	chmod 4755 "$T/bin/as-root"
-}
-
-nobody()
-{
-	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
 }
 
 @test "one that may not be signalled is named, and the lock held while it runs" {
