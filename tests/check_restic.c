@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -694,6 +695,40 @@ START_TEST(the_file_of_a_refresh_is_watched_as_well)
 }
 END_TEST
 
+/* Every inotify instance that this user may have is taken. */
+START_TEST(a_loss_is_seen_where_no_watch_can_be_had)
+{
+	struct lock *lock = take(LOCK_EXCLUSIVE);
+	struct restic_record before, after;
+	struct boot begun;
+	char id[65];
+	int fd;
+
+	if (geteuid() == 0) /* of its own, so as not to be in others' way */
+		ck_assert_int_eq(seteuid(54321), 0);
+	while (inotify_init1(IN_CLOEXEC) >= 0)
+		;
+	fd = lock->ops->loss_fd(lock);
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
+	ck_assert_int_ge(fd, 0);
+	lab_only(&lab, id);
+	lab_read(&lab, id, &before);
+	ck_assert(readable(fd, 2000));
+	ck_assert_int_eq(refresh(lock), RC_OK);
+	lab_only(&lab, id);
+	lab_read(&lab, id, &after);
+	ck_assert_int_eq(before.time.ns, after.time.ns);
+	lab_empty(&lab);
+	begun = boot_now();
+	ck_assert(readable(fd, 2000));
+	ck_assert_int_eq(refresh(lock), RC_LOST);
+	ck_assert_int_lt(boot_until(begun, boot_now()), NSEC_PER_SEC);
+	ck_assert_int_eq(release(lock), RC_LOST);
+	lock_close(lock);
+}
+END_TEST
+
 START_TEST(a_lock_that_was_only_touched_is_not_lost_nor_written_anew)
 {
 	struct lock *lock = take(LOCK_EXCLUSIVE);
@@ -834,12 +869,13 @@ END_TEST
 
 static struct lock *clearing(enum lock_break clear)
 {
-	static struct location location;
+	static struct location location; /* lent to the lock */
 	struct lock_wish wish = { .location = &location,
 				  .clear = clear,
 				  .self = &lab.self };
 	struct lock *lock;
 
+	location_release(&location);
 	ck_assert_int_eq(location_parse(&location, lab.location, &e), RC_OK);
 	ck_assert_int_eq(lock_open(&lock, &wish, &unlimited, &e), RC_OK);
 	return lock;
@@ -1159,6 +1195,7 @@ START_TEST(the_password_is_asked_for_three_times)
 	wish.ask = ask_third_time_right;
 	ck_assert_int_eq(lock_open(&lock, &wish, &unlimited, &e), RC_OK);
 	lock_close(lock);
+	lock = NULL;
 	ck_assert_int_eq(asked, 3);
 	asked = 0;
 	wish.ask = ask_wrong;
@@ -1393,6 +1430,7 @@ static void add_holding(TCase *t)
 	tcase_add_test(t, two_files_of_a_refresh_are_one_lock);
 	tcase_add_test(t, a_loss_before_it_was_watched_for_is_seen_at_once);
 	tcase_add_test(t, the_file_of_a_refresh_is_watched_as_well);
+	tcase_add_test(t, a_loss_is_seen_where_no_watch_can_be_had);
 	tcase_add_test(
 		t, a_lock_that_was_only_touched_is_not_lost_nor_written_anew);
 	tcase_add_test(t, a_conflicting_lock_that_stays_beside_ours_is_a_loss);

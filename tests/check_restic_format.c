@@ -424,6 +424,7 @@ START_TEST(plain_json_is_read_in_both_versions)
 	buf_release(&json);
 	ck_assert_int_eq(inner(_i, "", 0, &json), RC_OK);
 	ck_assert_uint_eq(json.len, 0);
+	buf_release(&json);
 }
 END_TEST
 
@@ -451,6 +452,7 @@ START_TEST(another_encoding_is_refused)
 	ck_assert_int_eq(inner(2, "\x03{}", 3, &json), RC_MALFORMED);
 	ck_assert_int_eq(inner(2, "\x02", 1, &json), RC_OK);
 	ck_assert_uint_eq(json.len, 0);
+	buf_release(&json);
 	ck_assert_int_eq(inner(2, "\x02{}", 3, &json), RC_MALFORMED);
 }
 END_TEST

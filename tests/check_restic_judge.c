@@ -103,6 +103,8 @@ START_TEST(a_process_that_may_not_be_signalled_lives)
 	if (geteuid() == 0)
 		ck_assert_int_eq(seteuid(65534), 0);
 	judge(0, 0);
+	if (getuid() == 0)
+		ck_assert_int_eq(seteuid(0), 0);
 	ck_assert_int_eq(v.alive, LOCK_ALIVE_YES);
 	ck_assert_int_eq(v.stale, RESTIC_LIVES);
 }

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "lock/restic_judge.h"
@@ -47,6 +48,8 @@
 #define INTRUDER_STAYS (3 * NSEC_PER_SEC)
 /* A file that cannot be read may be one that is being written. */
 #define UNREADABLE_STAYS (1 * NSEC_PER_SEC)
+/* Where no watch can be had. */
+#define LOOK_EVERY (500 * NSEC_PER_MSEC)
 /* inotify does not see what happens on the other side of a network. */
 #define POLL_EVERY (5 * NSEC_PER_SEC)
 
@@ -69,8 +72,8 @@ struct restic_lock {
 	char own[OWN_MAX][65]; /* every file of ours that may exist */
 	size_t own_count;
 
-	int loss_fd;       /* the store's, or gone_fd; -1: not asked for */
-	int gone_fd;       /* an eventfd that is always readable; -1: none */
+	int loss_fd;       /* the store's, or alarm_fd; -1: not asked for */
+	int alarm_fd;      /* in place of a watch; -1: none */
 	char cleared[160]; /* whose stale lock acquire removed, for people */
 };
 
@@ -94,8 +97,8 @@ static void restic_close(struct lock *lock)
 
 	restic_look_release(&l->look);
 	restic_repo_close(&l->repo);
-	if (l->gone_fd >= 0)
-		close(l->gone_fd);
+	if (l->alarm_fd >= 0)
+		close(l->alarm_fd);
 	free(l);
 }
 
@@ -112,7 +115,7 @@ static enum rc restic_open(struct lock **lock, const struct lock_wish *wish,
 				   .settle = SETTLE,
 				   .overlap = OVERLAP,
 				   .loss_fd = -1,
-				   .gone_fd = -1 };
+				   .alarm_fd = -1 };
 	rc = restic_repo_open(&l->repo, wish->location->rest, wish, call, e);
 	if (rc) {
 		restic_close(&l->base);
@@ -343,11 +346,25 @@ static enum rc watch_own(struct restic_lock *l, const char *id)
 	struct err why;
 	int fd = -1;
 
-	if (l->loss_fd < 0 || !s->ops->watch)
+	/* Where the watch could not be had, the alarm goes on. */
+	if (l->loss_fd < 0 || l->loss_fd == l->alarm_fd)
 		return RC_OK;
 	s->ops->unwatch(s);
 	restic_lock_name(name, id);
 	return s->ops->watch(s, name, &fd, &why);
+}
+
+/* Readable again and again. */
+static int ticking(nsec every)
+{
+	struct timespec t = { .tv_sec = every / NSEC_PER_SEC,
+			      .tv_nsec = every % NSEC_PER_SEC };
+	struct itimerspec ticks = { .it_interval = t, .it_value = t };
+	int fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd >= 0)
+		(void)timerfd_settime(fd, 0, &ticks, NULL);
+	return fd;
 }
 
 static int restic_loss_fd(struct lock *lock)
@@ -364,20 +381,26 @@ static int restic_loss_fd(struct lock *lock)
 	restic_lock_name(name, l->current);
 	rc = s->ops->watch(s, name, &fd, &why);
 	if (rc == RC_ABSENT) /* gone already: readable from the start */
-		fd = l->gone_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-	else if (rc)
-		log_debug("restic: no watch: %s", why.text);
-	if (!rc || rc == RC_ABSENT)
-		l->loss_fd = fd;
+		fd = l->alarm_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	else if (rc) /* there are only so many watches on a host */
+		fd = l->alarm_fd = ticking(LOOK_EVERY);
+	l->loss_fd = fd;
 	return l->loss_fd;
 }
 
-/* Was refresh called because of what loss_fd shows? */
-static bool is_nudged(const struct restic_lock *l)
+/* Was refresh called because of what loss_fd shows? Empties it: what happens
+ * from here on is seen anew. */
+static bool take_nudge(struct restic_lock *l)
 {
 	struct pollfd p = { .fd = l->loss_fd, .events = POLLIN };
+	uint64_t ticks;
 
-	return l->loss_fd >= 0 && poll(&p, 1, 0) > 0;
+	if (l->loss_fd < 0 || poll(&p, 1, 0) <= 0)
+		return false;
+	if (l->loss_fd == l->alarm_fd)
+		return read(l->alarm_fd, &ticks, sizeof(ticks)) > 0;
+	(void)watch_own(l, l->current);
+	return true;
 }
 
 /* --- writing ours anew --- */
@@ -715,12 +738,15 @@ static enum rc restic_wait(struct lock *lock, nsec patience,
 {
 	struct restic_lock *l = restic_of(lock);
 	struct store *s = l->repo.store;
-	nsec span = random_span(POLL_EVERY * 4 / 5, POLL_EVERY * 6 / 5);
+	nsec span = POLL_EVERY;
 	int fd = -1;
 	enum rc rc = RC_OK;
 
 	if (s->ops->watch)
 		rc = watch_in_way(l, &fd);
+	if (rc && rc != RC_ABSENT)
+		span = LOOK_EVERY;
+	span = random_span(span * 4 / 5, span * 6 / 5);
 	if (rc != RC_ABSENT) /* that one is gone already */
 		rc = call_wait(call, fd, span < patience ? span : patience, e);
 	if (s->ops->watch)
@@ -787,12 +813,9 @@ static enum rc restic_refresh(struct lock *lock, struct lock_term *term,
 {
 	struct restic_lock *l = restic_of(lock);
 	struct boot entered = boot_now();
-	bool nudged = is_nudged(l);
-	enum rc rc;
+	bool nudged = take_nudge(l);
+	enum rc rc = check_alone(l, call, e);
 
-	if (nudged) /* empties it; what happens from here on is seen anew */
-		(void)watch_own(l, l->current);
-	rc = check_alone(l, call, e);
 	/* Somebody touched our file, no more: it need not be written again. */
 	if (!rc && !(nudged && boot_until(l->written, entered) < REFRESH_IN / 2))
 		rc = rewrite(l, l->record, call, e);
