@@ -110,9 +110,8 @@ const char *repo_names(const char *where)
 		size_t len = strlen(names);
 
 		if (found[i]->d_name[0] != '.' || strlen(found[i]->d_name) > 2)
-			(void)snprintf(names + len, sizeof(names) - len,
-				       "%s%s", len ? " " : "",
-				       found[i]->d_name);
+			(void)snprintf(names + len, sizeof(names) - len, "%s%s",
+				       len ? " " : "", found[i]->d_name);
 		free(found[i]);
 	}
 	free(found);

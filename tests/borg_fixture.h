@@ -10,9 +10,9 @@ extern char repo[64]; /* a fresh directory */
 extern struct err e;
 extern const struct call patient; /* gives up after a minute */
 
-void repo_make(void);   /* empty */
-void repo_make1(void);  /* a borg 1 repository */
-void repo_make2(void);  /* a borg 2 repository */
+void repo_make(void);  /* empty */
+void repo_make1(void); /* a borg 1 repository */
+void repo_make2(void); /* a borg 2 repository */
 void repo_remove(void);
 /* Names at `where` below repo, sorted, joined by blanks. */
 const char *repo_names(const char *where);

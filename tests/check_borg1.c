@@ -54,8 +54,8 @@ static void plant_exclusive(const char *host, long pid)
 	make_exclusive_dir();
 	(void)snprintf(name, sizeof(name), "lock.exclusive/%s.%ld-0", host, pid);
 	repo_write(name, "");
-	(void)snprintf(name, sizeof(name), "{\"exclusive\": [[\"%s\", %ld, 0]]}",
-		       host, pid);
+	(void)snprintf(name, sizeof(name),
+		       "{\"exclusive\": [[\"%s\", %ld, 0]]}", host, pid);
 	repo_write("lock.roster", name);
 }
 
@@ -80,8 +80,7 @@ START_TEST(an_exclusive_lock_is_what_borg_would_write)
 	ck_assert_str_eq(repo_names("lock.exclusive"),
 			 at("here@1.%ld-0", getpid()));
 	ck_assert_str_eq(repo_read("lock.roster"),
-			 at("{\"exclusive\": [[\"here@1\", %ld, 0]]}",
-			    getpid()));
+			 at("{\"exclusive\": [[\"here@1\", %ld, 0]]}", getpid()));
 	ck_assert_int_eq(mode_of("lock.exclusive"), 0700);
 	ck_assert_int_eq(mode_of("lock.roster"), 0600);
 	ck_assert_int_eq(mode_of(at("lock.exclusive/here@1.%ld-0", getpid())),
@@ -259,8 +258,7 @@ START_TEST(the_lock_of_a_dead_process_of_this_host_is_cleared)
 	ck_assert_str_eq(repo_names("lock.exclusive"),
 			 at("here@1.%ld-0", getpid()));
 	ck_assert_str_eq(repo_read("lock.roster"),
-			 at("{\"exclusive\": [[\"here@1\", %ld, 0]]}",
-			    getpid()));
+			 at("{\"exclusive\": [[\"here@1\", %ld, 0]]}", getpid()));
 	done(l);
 	ck_assert_str_eq(repo_names(""), SOUND);
 }
@@ -761,8 +759,8 @@ START_TEST(many_processes_of_both_modes_never_overlap)
 		if (children[i] != 0)
 			continue;
 		for (int turn = 0; turn < TURNS; turn++)
-			one_turn(r, (i + turn) % 3 ? LOCK_SHARED
-						   : LOCK_EXCLUSIVE);
+			one_turn(r,
+				 (i + turn) % 3 ? LOCK_SHARED : LOCK_EXCLUSIVE);
 		_exit(0);
 	}
 	for (int i = 0; i < PROCESSES; i++) {
@@ -810,14 +808,13 @@ static void add_admin_tests(TCase *t)
 	tcase_add_loop_test(t, a_living_or_foreign_lock_goes_by_force_alone, 0,
 			    4);
 	tcase_add_test(t, a_lock_that_was_taken_anew_is_another_one);
-	tcase_add_test(
-		t, malformed_and_unreadable_ones_are_listed_and_go_by_force);
+	tcase_add_test(t,
+		       malformed_and_unreadable_ones_are_listed_and_go_by_force);
 	tcase_add_test(t, a_borg_that_waits_is_listed_as_waiting);
 	tcase_add_test(t, what_a_crash_left_of_waiting_is_removed);
 	tcase_add_test(t, an_entry_whose_file_is_missing_is_told_of);
 	tcase_add_test(
-		t,
-		an_entry_is_not_removed_while_somebody_may_edit_the_roster);
+		t, an_entry_is_not_removed_while_somebody_may_edit_the_roster);
 	tcase_add_test(t, a_user_without_rights_is_told_and_changes_nothing);
 }
 
@@ -836,8 +833,8 @@ int main(void)
 		suite_add_tcase(suite, cases[i]);
 	}
 	tcase_add_test(disk, an_exclusive_lock_is_what_borg_would_write);
-	tcase_add_test(
-		disk, a_shared_lock_is_an_entry_of_the_roster_and_nothing_else);
+	tcase_add_test(disk,
+		       a_shared_lock_is_an_entry_of_the_roster_and_nothing_else);
 	tcase_add_test(disk, what_is_made_is_as_open_as_the_repository);
 	tcase_add_test(disk, the_term_is_without_end);
 	tcase_add_test(disk, other_members_of_the_roster_are_kept);
@@ -846,8 +843,7 @@ int main(void)
 		       shared_locks_go_together_and_keep_exclusive_ones_out);
 	tcase_add_test(others, a_refused_try_leaves_nothing_behind);
 	tcase_add_loop_test(others, who_waits_is_woken_by_the_release, 0, 2);
-	tcase_add_test(others,
-		       who_waits_for_readers_is_woken_when_the_last_goes);
+	tcase_add_test(others, who_waits_for_readers_is_woken_when_the_last_goes);
 	tcase_add_test(others, many_processes_of_both_modes_never_overlap);
 	add_state_tests(state);
 	add_admin_tests(admin);

@@ -59,10 +59,10 @@ static void unplant(const char *object)
 struct between {
 	struct store base;
 	struct store *inner;
-	void (*listed)(void);     /* after a listing was answered */
-	void (*put)(void);        /* before an object is written */
-	enum rc put_says;         /* RC_OK: the truth */
-	unsigned delay;           /* microseconds at most before each load */
+	void (*listed)(void); /* after a listing was answered */
+	void (*put)(void);    /* before an object is written */
+	enum rc put_says;     /* RC_OK: the truth */
+	unsigned delay;       /* microseconds at most before each load */
 };
 
 static struct between *of(struct store *s)
@@ -97,8 +97,7 @@ static enum rc between_put(struct store *s, const char *name, const void *data,
 
 	if (of(s)->put)
 		of(s)->put();
-	rc = inner->ops->put(inner, name, data, len, when, match, tag, call,
-			     err);
+	rc = inner->ops->put(inner, name, data, len, when, match, tag, call, err);
 	if (of(s)->put_says != RC_OK)
 		return err_set(err, of(s)->put_says, "as asked for");
 	return rc;
@@ -158,9 +157,9 @@ static struct lock *open_between(struct between **b, enum lock_mode mode,
 	self.keeper.pid = pid;
 	ck_assert_int_eq(borg_host_fill(&host, &self, &e), RC_OK);
 	s->base.ops = &store_between;
-	ck_assert_int_eq(store_open(&s->inner, "", repo, &borg2_manners,
-				    &patient, &e),
-			 RC_OK);
+	ck_assert_int_eq(
+		store_open(&s->inner, "", repo, &borg2_manners, &patient, &e),
+		RC_OK);
 	ck_assert_int_eq(borg2_open(&lock, &wish, &s->base, &host, &pace, &e),
 			 RC_OK);
 	if (b)
@@ -786,8 +785,8 @@ START_TEST(many_processes_of_both_modes_never_overlap)
 		if (children[i] != 0)
 			continue;
 		for (int turn = 0; turn < TURNS; turn++)
-			one_turn(r, (i + turn) % 3 ? LOCK_SHARED
-						   : LOCK_EXCLUSIVE);
+			one_turn(r,
+				 (i + turn) % 3 ? LOCK_SHARED : LOCK_EXCLUSIVE);
 		_exit(0);
 	}
 	for (int i = 0; i < PROCESSES; i++) {
@@ -920,15 +919,14 @@ END_TEST
 static void add_state_tests(TCase *t)
 {
 	tcase_add_test(t, the_lock_of_a_dead_process_of_this_host_is_cleared);
-	tcase_add_test(
-		t, one_that_is_old_by_both_clocks_goes_only_if_all_shall);
+	tcase_add_test(t, one_that_is_old_by_both_clocks_goes_only_if_all_shall);
 	tcase_add_test(t, one_that_is_old_by_one_clock_alone_is_respected);
 	tcase_add_test(t, a_living_process_of_this_host_keeps_an_old_lock);
 	tcase_add_test(t, one_from_the_future_is_respected);
 	tcase_add_test(t, where_clocks_may_differ_that_of_the_store_is_asked);
-	tcase_add_loop_test(
-		t, an_unreadable_object_is_respected_while_it_is_young, 0,
-		2 * COUNT(garbage));
+	tcase_add_loop_test(t,
+			    an_unreadable_object_is_respected_while_it_is_young,
+			    0, 2 * COUNT(garbage));
 	tcase_add_test(t, a_huge_object_is_unreadable);
 	tcase_add_test(t, what_borg_does_not_see_is_not_there_for_us_either);
 }

@@ -53,10 +53,21 @@ START_TEST(a_name_is_written_as_it_was_read)
 END_TEST
 
 static const char *const malformed_names[] = {
-	"",	   "x",	      ".nfs0000123", "vm@1.12",  "vm@1.-0",
-	"vm@1.1-", "vm@1.x-0", "vm@1.1-g",    "vm@1-1-0", "vm@1.1_0-0",
-	"vm@1.+1-0", "vm@1. 1-0", "vm@1.99999999999999999999-0",
-	"vm@1.1-0x1", "vm@1.1-0\n",
+	"",
+	"x",
+	".nfs0000123",
+	"vm@1.12",
+	"vm@1.-0",
+	"vm@1.1-",
+	"vm@1.x-0",
+	"vm@1.1-g",
+	"vm@1-1-0",
+	"vm@1.1_0-0",
+	"vm@1.+1-0",
+	"vm@1. 1-0",
+	"vm@1.99999999999999999999-0",
+	"vm@1.1-0x1",
+	"vm@1.1-0\n",
 };
 
 START_TEST(a_name_of_another_form_is_malformed)
@@ -148,8 +159,8 @@ END_TEST
 START_TEST(an_entry_is_there_once_and_goes_altogether)
 {
 	struct borg_owner o = owner("h", 2, 0), other = owner("h", 3, 0);
-	struct borg_roster r =
-		roster_of("{\"shared\": [[\"h\", 2, 0], [\"h\", 2, 0]]}");
+	struct borg_roster r = roster_of(
+		"{\"shared\": [[\"h\", 2, 0], [\"h\", 2, 0]]}");
 
 	ck_assert_int_eq(borg_roster_add(&r, LOCK_SHARED, &o, &e), RC_OK);
 	ck_assert_uint_eq(borg_roster_count(&r, LOCK_SHARED), 2);
@@ -164,11 +175,22 @@ START_TEST(an_entry_is_there_once_and_goes_altogether)
 END_TEST
 
 static const char *const bad_rosters[] = {
-	"", "{", "[]", "null", "\"x\"", "{\"shared\": 1}", "{\"shared\": {}}",
-	"{\"shared\": [1]}", "{\"shared\": [[]]}", "{\"shared\": [[\"h\", 1]]}",
-	"{\"shared\": [[\"h\", 1, 0, 5]]}", "{\"shared\": [[\"h\", \"1\", 0]]}",
-	"{\"shared\": [[1, 1, 0]]}", "{\"exclusive\": [[\"h\", 1, null]]}",
-	"{\"shared\": []} x", "{\"shared\": [[\"h\", 1, 0]",
+	"",
+	"{",
+	"[]",
+	"null",
+	"\"x\"",
+	"{\"shared\": 1}",
+	"{\"shared\": {}}",
+	"{\"shared\": [1]}",
+	"{\"shared\": [[]]}",
+	"{\"shared\": [[\"h\", 1]]}",
+	"{\"shared\": [[\"h\", 1, 0, 5]]}",
+	"{\"shared\": [[\"h\", \"1\", 0]]}",
+	"{\"shared\": [[1, 1, 0]]}",
+	"{\"exclusive\": [[\"h\", 1, null]]}",
+	"{\"shared\": []} x",
+	"{\"shared\": [[\"h\", 1, 0]",
 	"{\"shared\": null}",
 };
 
@@ -185,9 +207,9 @@ END_TEST
 
 /* --- borg 2 --- */
 
-#define OBJECT                                                          \
-	"{\"exclusive\": true, \"hostid\": \"vm@3281355014145\", "      \
-	"\"processid\": 14617, \"threadid\": 0, \"time\": "             \
+#define OBJECT                                                                 \
+	"{\"exclusive\": true, \"hostid\": \"vm@3281355014145\", "             \
+	"\"processid\": 14617, \"threadid\": 0, \"time\": "                    \
 	"\"2026-11-21T07:15:27.381+00:00\"}"
 
 START_TEST(an_object_is_read_and_written_byte_for_byte)
@@ -227,7 +249,10 @@ START_TEST(other_orders_members_and_forms_of_time_are_read)
 END_TEST
 
 static const char *const bad_objects[] = {
-	"", "{}", "[]", "{\"exclusive\": true",
+	"",
+	"{}",
+	"[]",
+	"{\"exclusive\": true",
 	"{\"exclusive\":1,\"hostid\":\"h\",\"processid\":1,\"threadid\":0,"
 	"\"time\":\"2026-11-21T07:15:27Z\"}",
 	"{\"exclusive\":true,\"hostid\":2,\"processid\":1,\"threadid\":0,"
@@ -245,9 +270,9 @@ START_TEST(an_object_that_borg_cannot_read_is_malformed)
 {
 	struct borg2_record r;
 
-	ck_assert_int_eq(borg2_parse(&r, bad_objects[_i],
-				     strlen(bad_objects[_i]), &e),
-			 RC_MALFORMED);
+	ck_assert_int_eq(
+		borg2_parse(&r, bad_objects[_i], strlen(bad_objects[_i]), &e),
+		RC_MALFORMED);
 }
 END_TEST
 
@@ -268,9 +293,9 @@ END_TEST
 
 START_TEST(names_that_borgstore_does_not_see_are_not_valid)
 {
-	static const char *const bad[] = { "",	      "A",   "a b", "a\\b",
-					   "x.tmp",   "x.hid", "x.del", "..",
-					   "\xc3\xa9" };
+	static const char *const bad[] = { "",      "A",     "a b",
+					   "a\\b",  "x.tmp", "x.hid",
+					   "x.del", "..",    "\xc3\xa9" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		ck_assert_msg(!borg2_name_is_valid(bad[i]), "%s", bad[i]);
@@ -332,9 +357,8 @@ int main(void)
 		one, a_roster_that_some_borg_forgets_or_trips_over_is_malformed,
 		0, COUNT(bad_rosters));
 	tcase_add_test(two, an_object_is_read_and_written_byte_for_byte);
-	tcase_add_loop_test(two,
-			    other_orders_members_and_forms_of_time_are_read, 0,
-			    COUNT(good_objects));
+	tcase_add_loop_test(two, other_orders_members_and_forms_of_time_are_read,
+			    0, COUNT(good_objects));
 	tcase_add_loop_test(two, an_object_that_borg_cannot_read_is_malformed,
 			    0, COUNT(bad_objects));
 	tcase_add_test(two, a_huge_host_id_is_malformed_not_cut);

@@ -97,8 +97,7 @@ START_TEST(the_node_is_the_one_that_python_finds)
 		(void)dup2(pipes[1], 1);
 		(void)close(pipes[0]);
 		(void)execlp("/usr/bin/python3", "python3", "-c",
-			     "import uuid; print(uuid.getnode())",
-			     (char *)NULL);
+			     "import uuid; print(uuid.getnode())", (char *)NULL);
 		_exit(127);
 	}
 	(void)close(pipes[1]);
@@ -180,8 +179,7 @@ START_TEST(a_lock_older_than_we_are_under_our_own_pid_is_dead)
 	struct wall old = { wall_now().ns - 3600 * NSEC_PER_SEC };
 	struct wall unknown = { 0 };
 
-	ck_assert_int_eq(borg_host_alive(&host, &o, old, NULL, 0),
-			 LOCK_ALIVE_NO);
+	ck_assert_int_eq(borg_host_alive(&host, &o, old, NULL, 0), LOCK_ALIVE_NO);
 	ck_assert_int_eq(borg_host_alive(&host, &o, wall_now(), NULL, 0),
 			 LOCK_ALIVE_YES);
 	ck_assert_int_eq(borg_host_alive(&host, &o, unknown, NULL, 0),
@@ -195,9 +193,8 @@ START_TEST(a_process_younger_than_the_lock_is_told_but_not_called_dead)
 	struct wall old = { NSEC_PER_SEC };
 	char detail[160];
 
-	ck_assert_int_eq(
-		borg_host_alive(&host, &o, old, detail, sizeof(detail)),
-		LOCK_ALIVE_YES);
+	ck_assert_int_eq(borg_host_alive(&host, &o, old, detail, sizeof(detail)),
+			 LOCK_ALIVE_YES);
 	ck_assert_ptr_nonnull(strstr(detail, "reused"));
 	ck_assert_int_eq(
 		borg_host_alive(&host, &o, wall_now(), detail, sizeof(detail)),
@@ -278,13 +275,11 @@ int main(void)
 	tcase_add_test(alive, nothing_is_called_dead_from_within_a_container);
 	tcase_add_test(alive,
 		       numbers_that_kill_would_take_for_groups_are_not_asked);
-	tcase_add_test(alive,
-		       a_lock_older_than_we_are_under_our_own_pid_is_dead);
+	tcase_add_test(alive, a_lock_older_than_we_are_under_our_own_pid_is_dead);
 	tcase_add_test(
 		alive,
 		a_process_younger_than_the_lock_is_told_but_not_called_dead);
-	tcase_add_test(alive,
-		       a_pid_that_lives_in_a_container_is_not_called_dead);
+	tcase_add_test(alive, a_pid_that_lives_in_a_container_is_not_called_dead);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

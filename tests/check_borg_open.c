@@ -19,9 +19,8 @@ static const char *with_repo(const char *format)
 {
 	static char text[256];
 
-	(void)snprintf(text, sizeof(text), "%.*s%s%s",
-		       (int)strcspn(format, "@"), format, repo,
-		       format + strcspn(format, "@") + 1);
+	(void)snprintf(text, sizeof(text), "%.*s%s%s", (int)strcspn(format, "@"),
+		       format, repo, format + strcspn(format, "@") + 1);
 	return text;
 }
 

@@ -18,8 +18,8 @@
 
 /* What borg itself would reach over a network or through a helper. */
 static const char *const remote_forms[] = {
-	"ssh://", "sftp://", "rest://", "http://", "https://",
-	"s3:",	  "b2:",     "rclone:", "socket://",
+	"ssh://", "sftp://", "rest://", "http://",   "https://",
+	"s3:",    "b2:",     "rclone:", "socket://",
 };
 
 static bool begins(const char *text, const char *with)
@@ -37,8 +37,7 @@ static bool is_scp_form(const char *rest)
 
 static enum rc check_form(const char *rest, struct err *e)
 {
-	for (size_t i = 0; i < sizeof(remote_forms) / sizeof(*remote_forms);
-	     i++) {
+	for (size_t i = 0; i < sizeof(remote_forms) / sizeof(*remote_forms); i++) {
 		if (begins(rest, remote_forms[i]))
 			return err_set(e, RC_UNSUPPORTED,
 				       "borg:%s... is not on a local path; "
@@ -197,9 +196,8 @@ static char kind_of(const struct borg_entries *top, const char *name)
 	return 0;
 }
 
-static enum rc tell_kind(enum borg_kind *kind, struct store *s,
-			 const char *path, const struct call *call,
-			 struct err *e)
+static enum rc tell_kind(enum borg_kind *kind, struct store *s, const char *path,
+			 const struct call *call, struct err *e)
 {
 	struct borg_entries top = { 0 };
 	struct store_tag tag;
@@ -263,8 +261,8 @@ static enum rc open_kind(struct lock **lock, enum borg_kind kind,
 			 const struct borg_host *host, const struct call *call,
 			 struct err *e)
 {
-	struct store_manners manners =
-		kind == BORG_1 ? borg1_manners : borg2_manners;
+	struct store_manners manners = kind == BORG_1 ? borg1_manners
+						      : borg2_manners;
 	struct store *s = NULL;
 	enum rc rc = choose_modes(&manners, path, e);
 

@@ -71,11 +71,11 @@ struct borg1_lock {
 	enum lock_break clear;
 
 	char private_dir[64]; /* ours, to become lock.exclusive; "" : none */
-	struct store_tag own_tag; /* of our file in it: the store's now */
-	bool entered;  /* lock.exclusive is, or may be, ours */
-	bool enlisted; /* the roster has, or may have, our entry */
-	bool held;     /* acquire said so */
-	bool leaving;  /* what is gone may be so by our own doing */
+	struct store_tag own_tag;  /* of our file in it: the store's now */
+	bool entered;              /* lock.exclusive is, or may be, ours */
+	bool enlisted;             /* the roster has, or may have, our entry */
+	bool held;                 /* acquire said so */
+	bool leaving;              /* what is gone may be so by our own doing */
 	struct boot muddled_since; /* roster unreadable while we hold; 0: no */
 
 	/* What acquire met last, for wait. */
@@ -246,8 +246,8 @@ static enum rc roster_shrink(struct borg1_lock *l, const struct buf *text,
  * old: what was loaded.
  */
 static enum rc roster_save(struct borg1_lock *l, const struct borg_roster *r,
-			   const struct store_tag *old,
-			   const struct call *call, struct err *e)
+			   const struct store_tag *old, const struct call *call,
+			   struct err *e)
 {
 	struct buf text;
 	enum rc rc;
@@ -304,8 +304,7 @@ static enum rc find_reader(struct borg1_lock *l, const struct borg_roster *r,
 
 	for (size_t i = 0; i < borg_roster_count(r, LOCK_SHARED); i++) {
 		borg_roster_at(r, LOCK_SHARED, i, &owner);
-		rc = describe_entry(l, &owner, LOCK_SHARED, tag->time, holder,
-				    e);
+		rc = describe_entry(l, &owner, LOCK_SHARED, tag->time, holder, e);
 		if (rc != RC_OK)
 			return rc;
 		if (may_clear(l, holder))
@@ -343,9 +342,8 @@ static enum rc list_exclusive(struct borg1_lock *l, struct borg_entries *files,
 	return borg_entries_list(files, l->store, EXCLUSIVE "/", call, e);
 }
 
-static enum rc del_below(struct borg1_lock *l, const char *dir,
-			 const char *file, const struct call *call,
-			 struct err *e)
+static enum rc del_below(struct borg1_lock *l, const char *dir, const char *file,
+			 const struct call *call, struct err *e)
 {
 	char name[BORG1_NAME_MAX + 80];
 
@@ -362,8 +360,7 @@ static void tidy_exclusive(struct borg1_lock *l, const struct call *call)
 }
 
 /* RC_BUSY: one of the files in lock.exclusive must be waited for. */
-static enum rc find_owner(struct borg1_lock *l,
-			  const struct borg_entries *files,
+static enum rc find_owner(struct borg1_lock *l, const struct borg_entries *files,
 			  struct lock_info *holder, struct err *e)
 {
 	for (size_t i = 0; i < files->count; i++) {
@@ -438,15 +435,13 @@ static enum rc private_make(struct borg1_lock *l, const struct call *call,
 				NULL, NULL, call, e);
 	if (rc != RC_OK)
 		return rc;
-	(void)snprintf(name, sizeof(name), "%s/%s", l->private_dir,
-		       l->own_file);
+	(void)snprintf(name, sizeof(name), "%s/%s", l->private_dir, l->own_file);
 	return l->store->ops->put(l->store, name, "", 0, STORE_PUT_IF_ABSENT,
 				  NULL, &l->own_tag, call, e);
 }
 
 /* Leave lock.exclusive. RC_LOST: we were no longer in it. */
-static enum rc leave(struct borg1_lock *l, const struct call *call,
-		     struct err *e)
+static enum rc leave(struct borg1_lock *l, const struct call *call, struct err *e)
 {
 	bool tried = l->leaving;
 	enum rc rc;
@@ -560,8 +555,7 @@ static enum rc refused(struct borg1_lock *l, struct lock_info *holder,
 }
 
 /* Once: make our directory, rename it. RC_EXISTS: refused. */
-static enum rc enter(struct borg1_lock *l, const struct call *call,
-		     struct err *e)
+static enum rc enter(struct borg1_lock *l, const struct call *call, struct err *e)
 {
 	enum rc rc = private_make(l, call, e);
 
@@ -619,8 +613,7 @@ static enum rc take_patiently(struct borg1_lock *l, nsec patience,
 		if ((rc != RC_BUSY && rc != RC_RETRY) ||
 		    boot_reached(boot_now(), until))
 			return rc;
-		if (call_pause(call, random_span(pause / 2, pause), &why) !=
-		    RC_OK)
+		if (call_pause(call, random_span(pause / 2, pause), &why) != RC_OK)
 			return rc;
 		if (pause < 100 * NSEC_PER_MSEC)
 			pause *= 2;
@@ -873,8 +866,7 @@ static enum rc look_shared(struct borg1_lock *l, const struct call *call,
 	return rc;
 }
 
-static enum rc look(struct borg1_lock *l, const struct call *call,
-		    struct err *e)
+static enum rc look(struct borg1_lock *l, const struct call *call, struct err *e)
 {
 	return l->mode == LOCK_SHARED ? look_shared(l, call, e)
 				      : look_exclusive(l, call, e);
@@ -887,8 +879,7 @@ static enum rc rewatch(struct borg1_lock *l, int *fd, struct err *e)
 
 	unwatch(l);
 	if (l->mode == LOCK_EXCLUSIVE)
-		(void)snprintf(name, sizeof(name), EXCLUSIVE "/%s",
-			       l->own_file);
+		(void)snprintf(name, sizeof(name), EXCLUSIVE "/%s", l->own_file);
 	return watch(l, name, fd, e);
 }
 
@@ -937,8 +928,7 @@ static int borg1_loss_fd(struct lock *lock)
 /* Take our entry off the roster. With lock.exclusive in hand. RC_LOST: it was
  * not there; RC_MALFORMED: nobody can tell. */
 static enum rc delist(struct borg1_lock *l, const struct borg_owner *owner,
-		      enum lock_mode mode, const struct call *call,
-		      struct err *e)
+		      enum lock_mode mode, const struct call *call, struct err *e)
 {
 	struct borg_roster r = { 0 };
 	struct store_tag tag;
@@ -996,8 +986,8 @@ static enum rc release_entry(struct borg1_lock *l, const struct call *call,
 	enum rc rc = RC_OK;
 
 	if (!l->entered)
-		rc = take_patiently(l, l->mode == LOCK_SHARED ?
-					       RELEASE_PATIENCE : 0,
+		rc = take_patiently(l,
+				    l->mode == LOCK_SHARED ? RELEASE_PATIENCE : 0,
 				    call, e);
 	/* One of an exclusive lock that was broken blocks nobody: it need not
 	 * be taken off while others are in there. */
@@ -1141,12 +1131,12 @@ static enum rc survey_entries(struct survey *s, const struct borg_roster *r,
 		borg_roster_at(r, mode, i, &f.owner);
 		if (mode == LOCK_EXCLUSIVE && !is_left_behind(s, &f.owner))
 			continue;
-		rc = describe_entry(s->l, &f.owner, mode, tag->time, &f.info,
-				    e);
+		rc = describe_entry(s->l, &f.owner, mode, tag->time, &f.info, e);
 		if (mode == LOCK_EXCLUSIVE)
 			text_copy(f.info.detail, sizeof(f.info.detail),
-				  "an entry of " ROSTER " without its file in "
-				  EXCLUSIVE "; blocks nobody");
+				  "an entry of " ROSTER
+				  " without its file in " EXCLUSIVE
+				  "; blocks nobody");
 		if (rc == RC_OK)
 			tell_found(s, &f);
 	}
@@ -1254,9 +1244,7 @@ static enum rc survey_top(struct survey *s, struct err *e)
 static enum rc survey(struct borg1_lock *l, found_seen *seen, void *context,
 		      const struct call *call, struct err *e)
 {
-	struct survey s = {
-		.l = l, .seen = seen, .context = context, .call = call
-	};
+	struct survey s = { .l = l, .seen = seen, .context = context, .call = call };
 	enum rc rc = survey_files(&s, e);
 
 	if (rc == RC_OK)
@@ -1309,10 +1297,9 @@ static bool search_found(void *context, const struct found *found)
 }
 
 /* An entry of anybody's, with lock.exclusive taken for it. */
-static enum rc remove_entry(struct borg1_lock *l,
-			    const struct borg_owner *owner, enum lock_mode mode,
-			    nsec patience, const struct call *call,
-			    struct err *e)
+static enum rc remove_entry(struct borg1_lock *l, const struct borg_owner *owner,
+			    enum lock_mode mode, nsec patience,
+			    const struct call *call, struct err *e)
 {
 	struct err why;
 	enum rc rc = take_patiently(l, patience, call, e);
@@ -1320,7 +1307,7 @@ static enum rc remove_entry(struct borg1_lock *l,
 	if (rc == RC_BUSY || rc == RC_RETRY)
 		return err_set(e, RC_BUSY,
 			       EXCLUSIVE " is taken, and " ROSTER
-			       " must not be changed until it is free");
+					 " must not be changed until it is free");
 	if (rc != RC_OK)
 		return rc;
 	rc = delist(l, owner, mode, call, e);
@@ -1411,8 +1398,7 @@ static enum rc borg1_remove(struct lock *lock, const struct lock_remove *what,
 	if (rc != RC_OK)
 		return rc;
 	if (!s.any)
-		return err_set(e, RC_ABSENT, "there is no lock %.72s",
-			       what->id);
+		return err_set(e, RC_ABSENT, "there is no lock %.72s", what->id);
 	*info = s.found.info;
 	if (!what->force && info->state != LOCK_STALE)
 		return borg_spared(info, e);

@@ -267,8 +267,7 @@ static bool store_now(const struct borg2_lock *l, struct wall *now)
 }
 
 /* By the store's clock it was written more than half an hour ago. */
-static bool store_says_old(const struct borg2_lock *l,
-			   const struct store_tag *tag)
+static bool store_says_old(const struct borg2_lock *l, const struct store_tag *tag)
 {
 	struct wall now;
 
@@ -355,8 +354,8 @@ static bool may_clear(const struct borg2_lock *l, const struct lock_info *info)
 /* --- looking for what is in the way --- */
 
 struct view {
-	bool own;       /* our current object is listed */
-	bool lowest;    /* its name is below those of all other exclusive ones */
+	bool own;    /* our current object is listed */
+	bool lowest; /* its name is below those of all other exclusive ones */
 	bool exclusive; /* somebody else's is there, or what may be one */
 	bool shared;
 	struct lock_info holder; /* one of those, an exclusive one first */
@@ -372,8 +371,7 @@ static enum rc del_object(struct borg2_lock *l, const char *name,
 }
 
 static void see_in_the_way(struct borg2_lock *l, struct view *v,
-			   const struct object *o,
-			   const struct lock_info *info)
+			   const struct object *o, const struct lock_info *info)
 {
 	bool exclusive = !o->readable || o->record.exclusive;
 
@@ -390,9 +388,8 @@ static void see_in_the_way(struct borg2_lock *l, struct view *v,
 		v->lowest = false;
 }
 
-static enum rc see(struct borg2_lock *l, struct view *v,
-		   const struct object *o, const struct call *call,
-		   struct err *e)
+static enum rc see(struct borg2_lock *l, struct view *v, const struct object *o,
+		   const struct call *call, struct err *e)
 {
 	struct lock_info info;
 	enum rc rc;
@@ -481,8 +478,7 @@ static char *stray_slot(struct borg2_lock *l)
 static enum rc sweep_one(struct borg2_lock *l, char *name,
 			 const struct call *call, struct err *e)
 {
-	enum rc rc = name[0] == '\0' ? RC_ABSENT
-				     : del_object(l, name, call, e);
+	enum rc rc = name[0] == '\0' ? RC_ABSENT : del_object(l, name, call, e);
 
 	if (rc != RC_OK && rc != RC_ABSENT)
 		return rc;
@@ -676,8 +672,7 @@ static struct lock_term term_from(const struct borg2_lock *l,
 
 /* --- acquire --- */
 
-static enum rc busy(const struct view *v, struct lock_info *holder,
-		    struct err *e)
+static enum rc busy(const struct view *v, struct lock_info *holder, struct err *e)
 {
 	*holder = v->holder;
 	return err_set(e, RC_BUSY, "the repository is locked");
@@ -729,8 +724,8 @@ static enum rc decide(struct borg2_lock *l, struct lock_info *holder,
 	}
 }
 
-static enum rc describe_mine(const struct borg2_lock *l,
-			     struct lock_info *mine, struct err *e)
+static enum rc describe_mine(const struct borg2_lock *l, struct lock_info *mine,
+			     struct err *e)
 {
 	struct object o = {
 		.readable = true,
@@ -834,8 +829,7 @@ static enum rc borg2_wait(struct lock *lock, nsec patience,
 	/* Who was in each other's way must not meet again. */
 	if (l->backed_off) {
 		rc = call_pause(call,
-				random_span(BACKED_OFF_LOW, BACKED_OFF_HIGH),
-				e);
+				random_span(BACKED_OFF_LOW, BACKED_OFF_HIGH), e);
 		if (rc != RC_OK)
 			return rc;
 	}
@@ -865,9 +859,8 @@ static enum rc borg2_refresh(struct lock *lock, struct lock_term *term,
 	if (l->watching && rc == RC_OK) {
 		/* What went between that look and this watch is told here. */
 		unwatch(l);
-		rc = watch(l, l->current.name, &fd, &why) == RC_ABSENT
-			     ? RC_LOST
-			     : RC_OK;
+		rc = watch(l, l->current.name, &fd, &why) == RC_ABSENT ? RC_LOST
+								       : RC_OK;
 		if (rc == RC_LOST)
 			*e = why;
 	}

@@ -46,17 +46,14 @@ static bool parse_number(const char *text, size_t len, int base, uint64_t most,
 bool borg1_name_parse(struct borg_owner *owner, const char *name)
 {
 	const char *dash = strrchr(name, '-');
-	const char *dot = dash ? memrchr(name, '.', (size_t)(dash - name))
-			       : NULL;
+	const char *dot = dash ? memrchr(name, '.', (size_t)(dash - name)) : NULL;
 	struct borg_owner o = { 0 };
 	uint64_t pid;
 
 	if (!dot || (size_t)(dot - name) >= sizeof(o.host))
 		return false;
-	if (!parse_number(dot + 1, (size_t)(dash - dot - 1), 10, INT64_MAX,
-			  &pid) ||
-	    !parse_number(dash + 1, strlen(dash + 1), 16, UINT64_MAX,
-			  &o.thread))
+	if (!parse_number(dot + 1, (size_t)(dash - dot - 1), 10, INT64_MAX, &pid) ||
+	    !parse_number(dash + 1, strlen(dash + 1), 16, UINT64_MAX, &o.thread))
 		return false;
 	o.pid = (int64_t)pid;
 	memcpy(o.host, name, (size_t)(dot - name));
@@ -89,9 +86,8 @@ static enum rc json_character(struct buf *into, uint32_t code, struct err *e)
 {
 	static const char plain[] = "\"\\\b\f\n\r\t";
 	static const char word[] = "\"\\bfnrt";
-	const char *short_form = code && code < 128
-					 ? strchr(plain, (int)code)
-					 : NULL;
+	const char *short_form = code && code < 128 ? strchr(plain, (int)code)
+						    : NULL;
 	enum rc rc;
 
 	if (short_form)
@@ -269,8 +265,7 @@ void borg_roster_at(const struct borg_roster *r, enum lock_mode mode,
 
 	*owner = (struct borg_owner){
 		.pid = json_integer_value(json_array_get(entry, 1)),
-		.thread = (uint64_t)json_integer_value(
-			json_array_get(entry, 2)),
+		.thread = (uint64_t)json_integer_value(json_array_get(entry, 2)),
 	};
 	text_copy(owner->host, sizeof(owner->host),
 		  json_string_value(json_array_get(entry, 0)));
@@ -424,9 +419,8 @@ void borg_info_owner(struct lock_info *info, const struct borg_owner *owner)
 	if (at && at != info->host && at[1] != '\0' &&
 	    at[1 + strspn(at + 1, "0123456789")] == '\0')
 		*at = '\0';
-	info->pid = owner->pid > 0 && owner->pid <= INT_MAX
-			    ? (pid_t)owner->pid
-			    : 0;
+	info->pid = owner->pid > 0 && owner->pid <= INT_MAX ? (pid_t)owner->pid
+							    : 0;
 }
 
 enum rc borg_spared(const struct lock_info *info, struct err *e)
@@ -493,8 +487,7 @@ static bool gather(void *context, const struct store_entry *entry)
 }
 
 /* The listing's own rc, or that of gathering it. */
-static enum rc gathered(const struct borg_entries *l, enum rc rc,
-			struct err *e)
+static enum rc gathered(const struct borg_entries *l, enum rc rc, struct err *e)
 {
 	if (rc != RC_OK || l->rc == RC_OK)
 		return rc;
@@ -513,8 +506,7 @@ enum rc borg_entries_list(struct borg_entries *into, struct store *s,
 			  struct err *e)
 {
 	entries_begin(into);
-	return gathered(into,
-			s->ops->list(s, prefix, gather, into, call, e), e);
+	return gathered(into, s->ops->list(s, prefix, gather, into, call, e), e);
 }
 
 enum rc borg_entries_names(struct borg_entries *into, struct store *s,
@@ -524,8 +516,7 @@ enum rc borg_entries_names(struct borg_entries *into, struct store *s,
 	if (!s->ops->names)
 		return borg_entries_list(into, s, prefix, call, e);
 	entries_begin(into);
-	return gathered(into,
-			s->ops->names(s, prefix, gather, into, call, e), e);
+	return gathered(into, s->ops->names(s, prefix, gather, into, call, e), e);
 }
 
 void borg_entries_release(struct borg_entries *l)

@@ -203,8 +203,8 @@ static enum lock_alive say(enum lock_alive alive, char *detail, size_t size,
 	return alive;
 }
 
-static enum lock_alive exists(const struct borg_owner *owner,
-			      struct wall made, char *detail, size_t size)
+static enum lock_alive exists(const struct borg_owner *owner, struct wall made,
+			      char *detail, size_t size)
 {
 	struct wall start = began(process_start((pid_t)owner->pid));
 
@@ -233,8 +233,7 @@ enum lock_alive borg_host_alive(const struct borg_host *h,
 	if (owner->thread != 0 || owner->pid <= 0 || owner->pid > INT_MAX)
 		return say(LOCK_ALIVE_UNKNOWN, detail, size,
 			   "not a plain process");
-	if (!namesake &&
-	    (kill((pid_t)owner->pid, 0) == 0 || errno != ESRCH))
+	if (!namesake && (kill((pid_t)owner->pid, 0) == 0 || errno != ESRCH))
 		return exists(owner, made, detail, size);
 	if (!h->sees_all)
 		return say(LOCK_ALIVE_UNKNOWN, detail, size,

@@ -18,8 +18,7 @@ static void check_edit(struct borg_roster *r)
 	assert(!borg_roster_is_empty(r));
 	buf_init(&text, 1 << 24);
 	assert(borg_roster_text(r, &text, &e) == RC_OK);
-	assert(borg_roster_parse(&again, buf_text(&text), text.len, &e) ==
-	       RC_OK);
+	assert(borg_roster_parse(&again, buf_text(&text), text.len, &e) == RC_OK);
 	assert(borg_roster_count(&again, LOCK_SHARED) ==
 	       borg_roster_count(r, LOCK_SHARED));
 	for (size_t i = 0; i < borg_roster_count(r, LOCK_EXCLUSIVE); i++) {
