@@ -378,6 +378,9 @@ static int restic_loss_fd(struct lock *lock)
 
 	if (l->loss_fd >= 0 || !s->ops->watch)
 		return l->loss_fd;
+	if (l->alarm_fd >= 0) /* of a lock that was released since */
+		close(l->alarm_fd);
+	l->alarm_fd = -1;
 	restic_lock_name(name, l->current);
 	rc = s->ops->watch(s, name, &fd, &why);
 	if (rc == RC_ABSENT) /* gone already: readable from the start */
@@ -833,6 +836,7 @@ static enum rc restic_release(struct lock *lock, const struct call *call,
 
 	if (s->ops->unwatch)
 		s->ops->unwatch(s);
+	l->loss_fd = -1;
 	rc = delete_own(l, "", call, e);
 	if (rc)
 		return rc;
