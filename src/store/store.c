@@ -95,8 +95,8 @@ static const struct driver *find_driver(const char *scheme)
 }
 
 enum rc store_open(struct store **s, const char *scheme, const char *rest,
-		   const struct store_manners *manners,
-		   const struct call *call, struct err *e)
+		   const struct store_manners *manners, const struct call *call,
+		   struct err *e)
 {
 	static const struct store_manners none = { 0 };
 	const struct driver *driver = find_driver(scheme);

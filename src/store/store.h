@@ -118,8 +118,7 @@ struct store_ops {
 	 * a system call an entry and a queue of hundreds is listed at every
 	 * turn. NULL: list brings the tags for nothing. */
 	enum rc (*names)(struct store *s, const char *prefix, store_seen *seen,
-			 void *context, const struct call *call,
-			 struct err *e);
+			 void *context, const struct call *call, struct err *e);
 	/* Atomically, for files and directories. RC_EXISTS when `to` is there,
 	 * whatever it is; nothing is ever replaced. */
 	enum rc (*move)(struct store *s, const char *from, const char *to,
@@ -129,10 +128,9 @@ struct store_ops {
 	 * this open description (share it by passing or inheriting). The
 	 * object is renewed through it by renew_locked. RC_UNSUPPORTED where
 	 * such locks are not seen by every process of this host. */
-	enum rc (*put_locked)(struct store *s, const char *name,
-			      const void *data, size_t len, int *fd,
-			      struct store_tag *tag, const struct call *call,
-			      struct err *e);
+	enum rc (*put_locked)(struct store *s, const char *name, const void *data,
+			      size_t len, int *fd, struct store_tag *tag,
+			      const struct call *call, struct err *e);
 	enum rc (*renew_locked)(struct store *s, const char *name, int fd,
 				const void *data, size_t len,
 				struct store_tag *tag, struct err *e);
@@ -171,8 +169,8 @@ struct store {
  * With debug output on, the store is wrapped by store/trace.c.
  */
 enum rc store_open(struct store **s, const char *scheme, const char *rest,
-		   const struct store_manners *manners,
-		   const struct call *call, struct err *e);
+		   const struct store_manners *manners, const struct call *call,
+		   struct err *e);
 void store_close(struct store *s);
 
 bool store_tag_same(const struct store_tag *a, const struct store_tag *b);

@@ -106,9 +106,8 @@ static bool trace_seen(void *context, const struct store_entry *entry)
 	return s->seen(s->context, entry);
 }
 
-static enum rc trace_list(struct store *s, const char *prefix,
-			  store_seen *seen, void *context,
-			  const struct call *call, struct err *e)
+static enum rc trace_list(struct store *s, const char *prefix, store_seen *seen,
+			  void *context, const struct call *call, struct err *e)
 {
 	struct trace *t = trace_of(s);
 	struct traced_seen to = { t, seen, context };
@@ -119,9 +118,8 @@ static enum rc trace_list(struct store *s, const char *prefix,
 	return told(t, begun, "list", prefix, rc, e);
 }
 
-static enum rc trace_names(struct store *s, const char *prefix,
-			   store_seen *seen, void *context,
-			   const struct call *call, struct err *e)
+static enum rc trace_names(struct store *s, const char *prefix, store_seen *seen,
+			   void *context, const struct call *call, struct err *e)
 {
 	struct trace *t = trace_of(s);
 	struct traced_seen to = { t, seen, context };
@@ -193,8 +191,7 @@ static enum rc trace_probe(struct store *s, const char *name,
 	struct boot begun = boot_now();
 	enum rc rc = t->inner->ops->probe(t->inner, name, found, call, e);
 
-	return told(t, begun, rc == RC_OK ? words[*found] : "probe", name, rc,
-		    e);
+	return told(t, begun, rc == RC_OK ? words[*found] : "probe", name, rc, e);
 }
 
 static enum rc trace_watch(struct store *s, const char *name, int *fd,

@@ -1,0 +1,832 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "scratch.h"
+#include "store_contract.h"
+#include "util/log.h"
+#include "util/text.h"
+
+#define NOBODY 65534
+#define PATH_ROOM 256
+
+static char disk[64];   /* below /tmp */
+static char memory[64]; /* below /dev/shm */
+static struct store *s;
+static struct err e;
+static const struct call call = { { NSEC_FOREVER }, -1 };
+
+/* A new directory below `above`. */
+static const char *fresh(char out[PATH_ROOM], const char *above)
+{
+	char uuid[UUID_TEXT_SIZE];
+
+	uuid_make(uuid);
+	(void)snprintf(out, PATH_ROOM, "%s/%s", above, uuid);
+	ck_assert_int_eq(mkdir(out, 0700), 0);
+	return out;
+}
+
+static const char *below(char out[PATH_ROOM], const char *base, const char *name)
+{
+	ck_assert_int_lt(snprintf(out, PATH_ROOM, "%s/%s", base, name),
+			 PATH_ROOM);
+	return out;
+}
+
+static enum rc put(const char *name)
+{
+	return s->ops->put(s, name, "text", 4, STORE_PUT_IF_ABSENT, NULL, NULL,
+			   &call, &e);
+}
+
+/* --- kinds of directory for the contract --- */
+
+static enum rc open_plain(struct store **out, const struct store_kind *kind,
+			  struct err *err)
+{
+	char path[PATH_ROOM];
+
+	return store_open(out, "", fresh(path, kind->above), NULL, &call, err);
+}
+
+static enum rc open_durable(struct store **out, const struct store_kind *kind,
+			    struct err *err)
+{
+	static const struct store_manners manners = { .durable = true };
+	char path[PATH_ROOM];
+
+	return store_open(out, "", fresh(path, kind->above), &manners, &call,
+			  err);
+}
+
+static enum rc open_foreign(struct store **out, const struct store_kind *kind,
+			    struct err *err)
+{
+	static const struct store_manners manners = {
+		.file_mode = 0600,
+		.dir_mode = 0700,
+		.temporary = "%s-tmp-%s",
+	};
+	char path[PATH_ROOM];
+
+	return store_open(out, "", fresh(path, kind->above), &manners, &call,
+			  err);
+}
+
+static enum rc open_traced(struct store **out, const struct store_kind *kind,
+			   struct err *err)
+{
+	int null = open("/dev/null", O_WRONLY);
+
+	(void)dup2(null, STDERR_FILENO);
+	log_enable_debug();
+	return open_plain(out, kind, err);
+}
+
+#define LOAD(field)                                                            \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS,                                     \
+		 (unsigned)offsetof(struct seccomp_data, field))
+#define ARGUMENT(i)                                                            \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS,                                     \
+		 (unsigned)(offsetof(struct seccomp_data, args) + 8 * (i)))
+#define CALL_IS(nr, otherwise)                                                 \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, otherwise)
+#define HAS(bits, otherwise)                                                   \
+	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, bits, 0, otherwise)
+#define FAIL(error) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (error))
+#define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+/*
+ * The kernel and file system of another time: no openat2, no O_TMPFILE, no
+ * rename without replacing, no link from a bare descriptor.
+ */
+static void forget_new_calls(void)
+{
+	struct sock_filter filter[] = {
+		LOAD(nr),
+		CALL_IS(SYS_openat2, 1),
+		FAIL(ENOSYS),
+		CALL_IS(SYS_openat, 4),
+		ARGUMENT(2),
+		HAS(O_TMPFILE & ~O_DIRECTORY, 1),
+		FAIL(EOPNOTSUPP),
+		ALLOW,
+		CALL_IS(SYS_renameat2, 4),
+		ARGUMENT(4),
+		HAS(1 /* RENAME_NOREPLACE */, 1),
+		FAIL(EINVAL),
+		ALLOW,
+		CALL_IS(SYS_linkat, 4),
+		ARGUMENT(4),
+		HAS(AT_EMPTY_PATH, 1),
+		FAIL(ENOENT),
+		ALLOW,
+		ALLOW,
+	};
+	const struct sock_fprog program = {
+		.len = sizeof(filter) / sizeof(filter[0]),
+		.filter = filter,
+	};
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+	ck_assert_int_eq(syscall(SYS_openat2, -1, "", NULL, 0), -1);
+	ck_assert_int_eq(errno, ENOSYS);
+}
+
+static enum rc open_old(struct store **out, const struct store_kind *kind,
+			struct err *err)
+{
+	forget_new_calls();
+	return open_plain(out, kind, err);
+}
+
+/* Mounts of our own, that end with this process. */
+static void own_mounts(void)
+{
+	ck_assert_msg(unshare(CLONE_NEWNS) == 0, "needs root: %s",
+		      strerror(errno));
+	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+}
+
+static void mount_overlay(char path[PATH_ROOM], const char *above)
+{
+	char lower[PATH_ROOM], upper[PATH_ROOM], work[PATH_ROOM], options[512];
+
+	own_mounts();
+	(void)snprintf(options, sizeof(options),
+		       "lowerdir=%s,upperdir=%s,workdir=%s", fresh(lower, above),
+		       fresh(upper, above), fresh(work, above));
+	ck_assert_int_eq(
+		mount("overlay", fresh(path, above), "overlay", 0, options), 0);
+}
+
+static enum rc open_overlay(struct store **out, const struct store_kind *kind,
+			    struct err *err)
+{
+	char path[PATH_ROOM];
+
+	mount_overlay(path, kind->above);
+	return store_open(out, "", path, NULL, &call, err);
+}
+
+static const struct store_kind kinds[] = {
+	{ .name = "dir on disk", .above = disk, .open = open_plain },
+	{ .name = "dir in memory", .above = memory, .open = open_plain },
+	{ .name = "dir, durable", .above = memory, .open = open_durable },
+	{ .name = "dir with foreign customs", .above = disk, .open = open_foreign },
+	{ .name = "dir, traced", .above = memory, .open = open_traced },
+	{ .name = "dir of an old system", .above = disk, .open = open_old },
+	{ .name = "dir on an overlay", .above = memory, .open = open_overlay },
+};
+
+/* --- opening --- */
+
+struct opening {
+	const char *scheme;
+	const char *front, *back; /* around a directory that is there */
+	enum rc rc;
+	const char *says; /* NULL: nothing */
+};
+
+static const struct opening openings[] = {
+	{ "", "", "", RC_OK, NULL },
+	{ "lease", "", "", RC_OK, NULL },
+	{ "file", "//", "", RC_OK, NULL },
+	{ "file", "//localhost", "", RC_OK, NULL },
+	{ "file", "", "", RC_OK, NULL },
+	{ "file", "//", "/a%20b", RC_OK, NULL },
+	{ "file", "//", "/a%2", RC_MALFORMED, "%25" },
+	{ "file", "//", "/a%00b", RC_MALFORMED, "%25" },
+	{ "file", "//elsewhere", "", RC_MALFORMED, "file:///PATH" },
+	{ "file", "x", "", RC_MALFORMED, "file:///PATH" },
+	{ "", "", "/missing", RC_ABSENT, "below a directory that exists" },
+	{ "", "", "/file", RC_UNSUPPORTED, "flock:" },
+	{ "", "", "/file/below", RC_UNSUPPORTED, "not a directory" },
+	{ "gopher", "", "", RC_UNSUPPORTED, "gopher:" },
+};
+
+START_TEST(a_place_is_opened_or_the_reason_said)
+{
+	const struct opening *o = &openings[_i];
+	char path[PATH_ROOM], file[PATH_ROOM], rest[PATH_ROOM];
+	enum rc rc;
+
+	(void)fresh(path, memory);
+	(void)below(file, path, "file");
+	scratch_write(file, "");
+	(void)below(file, path, "a b");
+	ck_assert_int_eq(mkdir(file, 0700), 0);
+	ck_assert_int_lt(
+		snprintf(rest, sizeof(rest), "%s%s%s", o->front, path, o->back),
+		(int)sizeof(rest));
+	rc = store_open(&s, o->scheme, rest, NULL, &call, &e);
+	ck_assert_msg(rc == o->rc, "%s: %s %s", rest, rc_name(rc), e.text);
+	if (o->says)
+		ck_assert_msg(strstr(e.text, o->says), "%s", e.text);
+	if (rc == RC_OK)
+		store_close(s);
+	/* Opening makes nothing. */
+	(void)below(file, path, "missing");
+	ck_assert_int_eq(access(file, F_OK), -1);
+}
+END_TEST
+
+START_TEST(opening_makes_nothing)
+{
+	char path[PATH_ROOM];
+
+	(void)fresh(path, memory);
+	ck_assert_int_eq(store_open(&s, "", path, NULL, &call, &e), RC_OK);
+	store_close(s);
+	ck_assert_int_eq(rmdir(path), 0);
+}
+END_TEST
+
+START_TEST(tags_differ_by_each_of_their_parts)
+{
+	const struct store_tag tag = { { 1 }, 2, 3, "4" };
+	const struct store_tag others[] = {
+		{ { 9 }, 2, 3, "4" },
+		{ { 1 }, 9, 3, "4" },
+		{ { 1 }, 2, 9, "4" },
+		{ { 1 }, 2, 3, "9" },
+	};
+
+	ck_assert(store_tag_same(&tag, &(struct store_tag){ { 1 }, 2, 3, "4" }));
+	for (size_t i = 0; i < 4; i++)
+		ck_assert(!store_tag_same(&tag, &others[i]));
+}
+END_TEST
+
+/* --- symbolic links --- */
+
+enum system_age { SYSTEM_NEW, SYSTEM_OLD };
+
+/* base/.repolock -> target, or base/.repolock/default -> target */
+static void plant(char base[PATH_ROOM], char target[PATH_ROOM], const char *link)
+{
+	char path[PATH_ROOM];
+
+	(void)fresh(base, disk);
+	(void)fresh(target, disk);
+	(void)below(path, target, "x");
+	scratch_write(path, "theirs");
+	if (strchr(link, '/')) {
+		(void)below(path, base, ".repolock");
+		ck_assert_int_eq(mkdir(path, 0700), 0);
+	}
+	(void)below(path, base, link);
+	ck_assert_int_eq(symlink(target, path), 0);
+}
+
+static bool see_nothing(void *context, const struct store_entry *entry)
+{
+	(void)context;
+	ck_abort_msg("sees %s", entry->name);
+	return true;
+}
+
+static void refuses_link(enum rc rc)
+{
+	ck_assert_msg(rc != RC_OK && rc != RC_ABSENT, "%s", rc_name(rc));
+	ck_assert_msg(strstr(e.text, "symbolic link"), "%s", e.text);
+}
+
+/* Every operation through a link in the middle of the name. */
+static void try_all(const char *dir)
+{
+	enum store_probe found;
+	char name[PATH_ROOM], prefix[PATH_ROOM];
+	struct buf b;
+	int fd = -1;
+
+	(void)below(name, dir, "x");
+	(void)snprintf(prefix, sizeof(prefix), "%s/", dir);
+	buf_init(&b, 100);
+	refuses_link(s->ops->get(s, name, &b, NULL, &call, &e));
+	refuses_link(s->ops->list(s, prefix, see_nothing, NULL, &call, &e));
+	refuses_link(s->ops->names(s, prefix, see_nothing, NULL, &call, &e));
+	refuses_link(s->ops->del(s, name, &call, &e));
+	refuses_link(s->ops->renew(s, name, "ours", 4, NULL, &call, &e));
+	refuses_link(s->ops->probe(s, name, &found, &call, &e));
+	refuses_link(s->ops->watch(s, name, &fd, &e));
+	refuses_link(s->ops->move(s, name, "y", &call, &e));
+	(void)below(name, dir, "new");
+	refuses_link(put(name));
+	refuses_link(s->ops->put_locked(s, name, "ours", 4, &fd, NULL, &call, &e));
+	ck_assert_int_eq(fd, -1);
+	buf_release(&b);
+}
+
+START_TEST(a_planted_link_is_never_followed)
+{
+	static const char *const links[] = { ".repolock", ".repolock/default" };
+	char base[PATH_ROOM], target[PATH_ROOM], path[PATH_ROOM];
+	struct stat st;
+
+	plant(base, target, links[_i / 2]);
+	if (_i % 2 == SYSTEM_OLD)
+		forget_new_calls();
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	try_all(".repolock/default");
+	store_close(s);
+	(void)below(path, target, "x");
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_size, 6);
+	(void)below(path, target, "new");
+	ck_assert_int_eq(access(path, F_OK), -1);
+}
+END_TEST
+
+START_TEST(an_object_that_is_a_link_is_not_followed)
+{
+	char base[PATH_ROOM], target[PATH_ROOM], path[PATH_ROOM];
+	enum store_probe found;
+	struct stat st;
+	struct buf b;
+
+	(void)fresh(base, disk);
+	(void)fresh(target, disk);
+	(void)below(path, target, "x");
+	scratch_write(path, "theirs");
+	(void)below(target, base, "a");
+	ck_assert_int_eq(mkdir(target, 0700), 0);
+	(void)below(target, base, "a/x");
+	ck_assert_int_eq(symlink(path, target), 0);
+	if (_i == SYSTEM_OLD)
+		forget_new_calls();
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	buf_init(&b, 100);
+	refuses_link(s->ops->get(s, "a/x", &b, NULL, &call, &e));
+	refuses_link(s->ops->renew(s, "a/x", "ours", 4, NULL, &call, &e));
+	refuses_link(s->ops->probe(s, "a/x", &found, &call, &e));
+	ck_assert_int_eq(put("a/x"), RC_EXISTS);
+	/* Replacing and removing concern the link itself. */
+	ck_assert_int_eq(s->ops->put(s, "a/x", "ours", 4, STORE_PUT_ALWAYS,
+				     NULL, NULL, &call, &e),
+			 RC_OK);
+	ck_assert_int_eq(lstat(target, &st), 0);
+	ck_assert(S_ISREG(st.st_mode));
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_size, 6);
+	buf_release(&b);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(a_pipe_in_place_of_an_object_does_not_block)
+{
+	char base[PATH_ROOM], path[PATH_ROOM];
+	enum store_probe found;
+	struct buf b;
+
+	(void)fresh(base, disk);
+	(void)below(path, base, "x");
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	buf_init(&b, 100);
+	ck_assert_int_eq(s->ops->get(s, "x", &b, NULL, &call, &e), RC_MALFORMED);
+	ck_assert_int_eq(s->ops->probe(s, "x", &found, &call, &e), RC_OK);
+	ck_assert_int_eq(found, STORE_PROBE_BLIND);
+	store_close(s);
+}
+END_TEST
+
+/* --- modes and owners --- */
+
+struct modes {
+	mode_t base;
+	mode_t umask;
+	mode_t dir;
+	mode_t file;
+};
+
+static const struct modes modes[] = {
+	{ 0700, 0022, 0700, 0600 },   { 0700, 0000, 0700, 0600 },
+	{ 0750, 0077, 02770, 0640 },  { 0755, 0022, 02770, 0640 },
+	{ 02770, 0077, 02770, 0640 }, { 0710, 0000, 0700, 0600 },
+	{ 01777, 0077, 03777, 0644 }, { 0705, 0000, 0700, 0600 },
+};
+
+/* The modes of what was made below base, of both kinds of file. */
+static void made(const char *base, struct stat *dir, struct stat *file)
+{
+	char path[PATH_ROOM];
+	int fd = -1;
+
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_msg(put("a/b/x") == RC_OK, "%s", e.text);
+	ck_assert_int_eq(
+		s->ops->put_locked(s, "a/b/y", "", 0, &fd, NULL, &call, &e),
+		RC_OK);
+	(void)close(fd);
+	store_close(s);
+	(void)below(path, base, "a/b/x");
+	ck_assert_int_eq(lstat(path, file), 0);
+	(void)below(path, base, "a/b/y");
+	ck_assert_int_eq(lstat(path, dir), 0);
+	ck_assert_int_eq(dir->st_mode, file->st_mode);
+	ck_assert_int_eq(dir->st_gid, file->st_gid);
+	ck_assert_int_eq(dir->st_uid, file->st_uid);
+	(void)below(path, base, "a");
+	ck_assert_int_eq(lstat(path, file), 0);
+	(void)below(path, base, "a/b");
+	ck_assert_int_eq(lstat(path, dir), 0);
+	ck_assert_int_eq(dir->st_mode, file->st_mode);
+	(void)below(path, base, "a/b/x");
+	ck_assert_int_eq(lstat(path, file), 0);
+}
+
+START_TEST(modes_follow_the_base_whatever_the_umask)
+{
+	const struct modes *m = &modes[_i % (sizeof(modes) / sizeof(*modes))];
+	struct stat dir, file;
+	char base[PATH_ROOM];
+
+	if (_i >= (int)(sizeof(modes) / sizeof(*modes)))
+		forget_new_calls();
+	(void)fresh(base, disk);
+	ck_assert_int_eq(chmod(base, m->base), 0);
+	(void)umask(m->umask);
+	made(base, &dir, &file);
+	ck_assert_msg((dir.st_mode & 07777) == m->dir, "%o", dir.st_mode & 07777);
+	ck_assert_msg((file.st_mode & 07777) == m->file, "%o",
+		      file.st_mode & 07777);
+}
+END_TEST
+
+static void need_root(void)
+{
+	ck_assert_msg(geteuid() == 0, "this test needs root");
+}
+
+static void become(uid_t uid, gid_t gid, size_t more, const gid_t *groups)
+{
+	ck_assert_int_eq(setgroups(more, groups), 0);
+	ck_assert_int_eq(setresgid(gid, gid, gid), 0);
+	ck_assert_int_eq(setresuid(uid, uid, uid), 0);
+}
+
+/* A base that others can reach: the scratch directory is 0700. */
+static const char *public_base(char base[PATH_ROOM], uid_t uid, gid_t gid,
+			       mode_t mode)
+{
+	ck_assert_int_eq(chmod(disk, 0711), 0);
+	(void)fresh(base, disk);
+	ck_assert_int_eq(chown(base, uid, gid), 0);
+	ck_assert_int_eq(chmod(base, mode), 0);
+	return base;
+}
+
+START_TEST(root_follows_the_owner_of_the_base)
+{
+	struct stat dir, file;
+	char base[PATH_ROOM];
+
+	need_root();
+	made(public_base(base, 1234, 4321, 0700), &dir, &file);
+	ck_assert_int_eq(dir.st_uid, 1234);
+	ck_assert_int_eq(dir.st_gid, 4321);
+	ck_assert_int_eq(file.st_uid, 1234);
+	ck_assert_int_eq(file.st_gid, 4321);
+	/* The owner can take part. */
+	become(1234, 4321, 0, NULL);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(put("a/b/z"), RC_OK);
+	ck_assert_int_eq(s->ops->del(s, "a/b/x", &call, &e), RC_OK);
+}
+END_TEST
+
+START_TEST(root_does_not_give_away_what_is_slipped_under_it)
+{
+	char base[PATH_ROOM], path[PATH_ROOM];
+	struct stat st;
+
+	need_root();
+	(void)public_base(base, 1234, 4321, 0700);
+	(void)below(path, base, "a");
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(put("a/b/x"), RC_OK);
+	/* What was there before stays whose it is. */
+	ck_assert_int_eq(lstat(path, &st), 0);
+	ck_assert_int_eq(st.st_uid, 0);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(members_of_the_group_share)
+{
+	const gid_t shared = 4321;
+	enum store_probe found = STORE_PROBE_BLIND;
+	struct stat dir, file;
+	char base[PATH_ROOM];
+
+	need_root();
+	(void)public_base(base, 0, shared, 0770);
+	if (fork() == 0) {
+		become(1001, 1001, 1, &shared);
+		(void)umask(0077);
+		made(base, &dir, &file);
+		_exit(file.st_gid == shared && dir.st_gid == shared ? 0 : 1);
+	}
+	int status = -1;
+
+	ck_assert_int_gt(wait(&status), 0);
+	ck_assert_int_eq(status, 0);
+	become(1002, 1002, 1, &shared);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(put("a/b/z"), RC_OK);
+	ck_assert_int_eq(s->ops->probe(s, "a/b/y", &found, &call, &e), RC_OK);
+	ck_assert_int_eq(found, STORE_PROBE_FREE);
+	ck_assert_int_eq(s->ops->del(s, "a/b/y", &call, &e), RC_OK);
+}
+END_TEST
+
+START_TEST(another_group_than_the_bases_gets_nothing)
+{
+	struct stat dir, file;
+	char base[PATH_ROOM];
+
+	need_root();
+	(void)public_base(base, 1001, 4321, 0750);
+	become(1001, 1001, 0, NULL); /* the owner, no member of its group */
+	made(base, &dir, &file);
+	ck_assert_int_eq(file.st_gid, 1001);
+	ck_assert_int_eq(file.st_mode & 07777, 0600);
+	ck_assert_int_eq(dir.st_mode & 07777, 0700);
+}
+END_TEST
+
+START_TEST(modes_that_a_format_wants_are_kept)
+{
+	static const struct store_manners manners = {
+		.file_mode = 0440,
+		.dir_mode = 0770,
+		.group_of = "config",
+	};
+	char base[PATH_ROOM], path[PATH_ROOM];
+	struct stat st;
+
+	(void)fresh(base, disk);
+	(void)umask(0077);
+	(void)below(path, base, "config");
+	scratch_write(path, "");
+	ck_assert_int_eq(chmod(path, _i ? 0440 : 0400), 0);
+	ck_assert_int_eq(store_open(&s, "", base, &manners, &call, &e), RC_OK);
+	ck_assert_int_eq(put("locks/x"), RC_OK);
+	store_close(s);
+	(void)below(path, base, "locks/x");
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, _i ? 0440 : 0400);
+	(void)below(path, base, "locks");
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, _i ? 0770 : 0700);
+}
+END_TEST
+
+/* --- what stands in the way --- */
+
+START_TEST(no_permission_is_said_and_nothing_made)
+{
+	char base[PATH_ROOM];
+	int fd = -1;
+
+	need_root();
+	(void)public_base(base, 0, 0, 0755);
+	become(NOBODY, NOBODY, 0, NULL);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(put(".repolock/default/x"), RC_DENIED);
+	ck_assert_msg(strstr(e.text, base) && strstr(e.text, "permission"),
+		      "%s", e.text);
+	ck_assert_int_eq(e.sys, EACCES);
+	ck_assert_int_eq(s->ops->put_locked(s, "x", "", 0, &fd, NULL, &call, &e),
+			 RC_DENIED);
+	/* Looking is allowed. */
+	ck_assert_int_eq(s->ops->list(s, "", see_nothing, NULL, &call, &e),
+			 RC_OK);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(a_lock_that_may_not_be_looked_at_proves_nothing)
+{
+	enum store_probe found = STORE_PROBE_FREE;
+	char base[PATH_ROOM], path[PATH_ROOM];
+
+	need_root();
+	(void)public_base(base, 0, 0, 0755);
+	(void)below(path, base, "x");
+	scratch_write(path, "");
+	ck_assert_int_eq(chmod(path, 0600), 0);
+	become(NOBODY, NOBODY, 0, NULL);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(s->ops->probe(s, "x", &found, &call, &e), RC_OK);
+	ck_assert_int_eq(found, STORE_PROBE_BLIND);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(a_read_only_file_system_is_said)
+{
+	char base[PATH_ROOM];
+
+	need_root();
+	own_mounts();
+	(void)fresh(base, disk);
+	ck_assert_int_eq(mount(base, base, NULL, MS_BIND, NULL), 0);
+	ck_assert_int_eq(
+		mount(NULL, base, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL),
+		0);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(put("a/x"), RC_DENIED);
+	ck_assert_msg(strstr(e.text, "read-only"), "%s", e.text);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(a_full_disk_is_said_and_nothing_left)
+{
+	static const char kib[1024];
+	char base[PATH_ROOM], path[PATH_ROOM];
+	int fd;
+
+	need_root();
+	own_mounts();
+	(void)fresh(base, memory);
+	ck_assert_int_eq(mount("full", base, "tmpfs", 0, "size=64k"), 0);
+	(void)below(path, base, "filler");
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	while (write(fd, kib, sizeof(kib)) > 0)
+		;
+	(void)close(fd);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(put("a/x"), RC_RETRY);
+	ck_assert_msg(strstr(e.text, "no space"), "%s", e.text);
+	ck_assert_int_eq(e.sys, ENOSPC);
+	ck_assert_int_eq(s->ops->list(s, "a/", see_nothing, NULL, &call, &e),
+			 RC_OK);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(a_file_where_a_directory_should_be_is_said)
+{
+	char base[PATH_ROOM], path[PATH_ROOM];
+
+	(void)fresh(base, disk);
+	(void)below(path, base, ".repolock");
+	scratch_write(path, "");
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(put(".repolock/default/x"), RC_FAILED);
+	ck_assert_msg(strstr(e.text, ".repolock") &&
+			      strstr(e.text, "a file stands where"),
+		      "%s", e.text);
+	store_close(s);
+}
+END_TEST
+
+/* --- other things below the base --- */
+
+START_TEST(a_directory_that_was_moved_away_is_not_believed)
+{
+	char base[PATH_ROOM], old[PATH_ROOM], new[PATH_ROOM];
+
+	(void)fresh(base, disk);
+	(void)below(old, base, "a");
+	(void)below(new, base, "elsewhere");
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(put("a/x"), RC_OK);
+	ck_assert_int_eq(rename(old, new), 0);
+	ck_assert_int_eq(s->ops->list(s, "a/", see_nothing, NULL, &call, &e),
+			 RC_OK);
+	ck_assert_int_eq(s->ops->renew(s, "a/x", "", 0, NULL, &call, &e),
+			 RC_ABSENT);
+	ck_assert_int_eq(put("a/x"), RC_OK);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(a_base_that_was_removed_is_absent)
+{
+	char base[PATH_ROOM];
+
+	(void)fresh(base, disk);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(rmdir(base), 0);
+	ck_assert_int_eq(put(".repolock/default/x"), RC_ABSENT);
+	ck_assert_msg(strstr(e.text, base), "%s", e.text);
+	ck_assert_int_eq(s->ops->list(s, ".repolock/default/", see_nothing,
+				      NULL, &call, &e),
+			 RC_OK);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(a_foreign_lock_below_another_mount_is_judged_by_that)
+{
+	enum store_probe found = STORE_PROBE_FREE;
+	char base[PATH_ROOM], inner[PATH_ROOM], path[PATH_ROOM],
+		overlay[PATH_ROOM];
+
+	need_root();
+	(void)fresh(base, disk);
+	(void)below(inner, base, "a");
+	ck_assert_int_eq(mkdir(inner, 0700), 0);
+	mount_overlay(overlay, memory);
+	ck_assert_int_eq(mount(overlay, inner, NULL, MS_BIND, NULL), 0);
+	(void)below(path, inner, "x");
+	scratch_write(path, "");
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(s->ops->probe(s, "a/x", &found, &call, &e), RC_OK);
+	ck_assert_int_eq(found, STORE_PROBE_BLIND);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(a_lag_is_told_of_what_is_not_local)
+{
+	char base[PATH_ROOM];
+
+	ck_assert_int_eq(store_open(&s, "", fresh(base, disk), NULL, &call, &e),
+			 RC_OK);
+	ck_assert_int_eq(s->lag, 0);
+	store_close(s);
+	/* proc stands for any that nobody vouches for. */
+	ck_assert_int_eq(store_open(&s, "", "/proc", NULL, &call, &e), RC_OK);
+	ck_assert_int_gt(s->lag, 0);
+	store_close(s);
+}
+END_TEST
+
+int main(void)
+{
+	const int mode_count = sizeof(modes) / sizeof(modes[0]);
+	Suite *suite = suite_create("store");
+	TCase *opening = tcase_create("opening");
+	TCase *links = tcase_create("links");
+	TCase *owners = tcase_create("modes and owners");
+	TCase *obstacles = tcase_create("obstacles");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	scratch_make(disk, sizeof(disk), "/tmp");
+	scratch_make(memory, sizeof(memory), "/dev/shm");
+	store_contract_add(suite, kinds, sizeof(kinds) / sizeof(kinds[0]));
+	suite_add_tcase(suite, opening);
+	suite_add_tcase(suite, links);
+	suite_add_tcase(suite, owners);
+	suite_add_tcase(suite, obstacles);
+	tcase_add_loop_test(opening, a_place_is_opened_or_the_reason_said, 0,
+			    sizeof(openings) / sizeof(openings[0]));
+	tcase_add_test(opening, opening_makes_nothing);
+	tcase_add_test(opening, tags_differ_by_each_of_their_parts);
+	tcase_add_test(opening, a_lag_is_told_of_what_is_not_local);
+	tcase_add_loop_test(links, a_planted_link_is_never_followed, 0, 4);
+	tcase_add_loop_test(links, an_object_that_is_a_link_is_not_followed,
+			    SYSTEM_NEW, SYSTEM_OLD + 1);
+	tcase_add_test(links, a_pipe_in_place_of_an_object_does_not_block);
+	tcase_add_loop_test(owners, modes_follow_the_base_whatever_the_umask, 0,
+			    2 * mode_count);
+	tcase_add_test(owners, root_follows_the_owner_of_the_base);
+	tcase_add_test(owners, root_does_not_give_away_what_is_slipped_under_it);
+	tcase_add_test(owners, members_of_the_group_share);
+	tcase_add_test(owners, another_group_than_the_bases_gets_nothing);
+	tcase_add_loop_test(owners, modes_that_a_format_wants_are_kept, 0, 2);
+	tcase_add_test(obstacles, no_permission_is_said_and_nothing_made);
+	tcase_add_test(obstacles,
+		       a_lock_that_may_not_be_looked_at_proves_nothing);
+	tcase_add_test(obstacles, a_read_only_file_system_is_said);
+	tcase_add_test(obstacles, a_full_disk_is_said_and_nothing_left);
+	tcase_add_test(obstacles, a_file_where_a_directory_should_be_is_said);
+	tcase_add_test(obstacles,
+		       a_directory_that_was_moved_away_is_not_believed);
+	tcase_add_test(obstacles, a_base_that_was_removed_is_absent);
+	tcase_add_test(obstacles,
+		       a_foreign_lock_below_another_mount_is_judged_by_that);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	scratch_remove(disk);
+	scratch_remove(memory);
+	return failed != 0;
+}
