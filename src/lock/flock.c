@@ -331,8 +331,7 @@ static bool parse_line(struct lock_line *line, char *text)
 	line->waiting = word && strcmp(word, "->") == 0;
 	if (line->waiting)
 		word = strtok_r(NULL, " ", &save);
-	if (!word || strcmp(word, "FLOCK") != 0 ||
-	    !strtok_r(NULL, " ", &save))
+	if (!word || strcmp(word, "FLOCK") != 0 || !strtok_r(NULL, " ", &save))
 		return false;
 	mode = strtok_r(NULL, " ", &save);
 	word = strtok_r(NULL, " ", &save);
@@ -805,8 +804,7 @@ static enum rc flock_refresh(struct lock *lock, struct lock_term *term,
 
 	(void)call;
 	if (!f->held)
-		return err_set(e, RC_LOST, "%.150s is not locked by us",
-			       f->path);
+		return err_set(e, RC_LOST, "%.150s is not locked by us", f->path);
 	drain_watch(f);
 	rc = check_in_place(f, e);
 	if (rc == RC_OK)

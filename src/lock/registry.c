@@ -8,7 +8,7 @@
  * line for the table below and one for its protocol is all that a new scheme
  * takes.
  */
-#define PROTOCOL(word) \
+#define PROTOCOL(word)                                                         \
 	extern const struct lock_ops lock_##word __attribute__((weak))
 
 PROTOCOL(lease);
@@ -21,9 +21,7 @@ const struct lock_scheme lock_schemes[] = {
 	{ .scheme = "lease", .ops = &lock_lease, .example = "lease:PATH" },
 	{ .scheme = "file", .ops = &lock_lease, .example = "file:///PATH" },
 	{ .scheme = "flock", .ops = &lock_flock, .example = "flock:PATH" },
-	{ .scheme = "restic",
-	  .ops = &lock_restic,
-	  .example = "restic:REPOSITORY" },
+	{ .scheme = "restic", .ops = &lock_restic, .example = "restic:REPOSITORY" },
 	{ .scheme = "borg", .ops = &lock_borg, .example = "borg:REPOSITORY" },
 	{ .scheme = NULL },
 };

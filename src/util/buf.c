@@ -107,8 +107,7 @@ enum rc buf_read_fd(struct buf *b, int fd, struct err *e)
 		if (left > 0) {
 			size_t room = b->room - b->len - 1;
 
-			n = read(fd, b->data + b->len,
-				 room < left ? room : left);
+			n = read(fd, b->data + b->len, room < left ? room : left);
 		} else {
 			char beyond;
 

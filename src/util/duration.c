@@ -73,9 +73,8 @@ static bool add_part(nsec *sum, int64_t whole, int64_t billionths, nsec unit)
 	nsec part, fraction;
 
 	/* Divided first, as billionths * a day would overflow. */
-	fraction = unit >= NSEC_PER_SEC
-			   ? billionths * (unit / NSEC_PER_SEC)
-			   : billionths / (NSEC_PER_SEC / unit);
+	fraction = unit >= NSEC_PER_SEC ? billionths * (unit / NSEC_PER_SEC)
+					: billionths / (NSEC_PER_SEC / unit);
 	return !__builtin_mul_overflow(whole, unit, &part) &&
 	       !__builtin_add_overflow(part, fraction, &part) &&
 	       !__builtin_add_overflow(*sum, part, sum) && *sum < NSEC_FOREVER;

@@ -320,8 +320,7 @@ bool json_get_string(const struct json_doc *doc, const char *path,
 	return true;
 }
 
-bool json_get_number(const struct json_doc *doc, const char *path,
-		     int64_t *value)
+bool json_get_number(const struct json_doc *doc, const char *path, int64_t *value)
 {
 	const json_t *at = find(doc, path);
 

@@ -81,8 +81,7 @@ static bool is_remote_path(const char *text)
 	size_t len = strspn(text, LOWER UPPER DIGITS "._-+%");
 
 	if (text[len] == '@') {
-		size_t host = strspn(text + len + 1,
-				     LOWER UPPER DIGITS "._-[]:");
+		size_t host = strspn(text + len + 1, LOWER UPPER DIGITS "._-[]:");
 
 		return memchr(text + len + 1, ':', host) != NULL;
 	}

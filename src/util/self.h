@@ -18,12 +18,12 @@ struct process {
 };
 
 struct self {
-	char host[256];   /* uname nodename, verbatim */
-	char user[64];    /* passwd name of the real uid, else the number */
-	char boot_id[40]; /* /proc/sys/kernel/random/boot_id; "" unknown */
-	uint64_t pid_ns;  /* inode of /proc/self/ns/pid; 0 unknown */
-	uint64_t time_ns; /* inode of /proc/self/ns/time; 0 unknown */
-	struct process front;  /* the pid that the caller knows */
+	char host[256];       /* uname nodename, verbatim */
+	char user[64];        /* passwd name of the real uid, else the number */
+	char boot_id[40];     /* /proc/sys/kernel/random/boot_id; "" unknown */
+	uint64_t pid_ns;      /* inode of /proc/self/ns/pid; 0 unknown */
+	uint64_t time_ns;     /* inode of /proc/self/ns/time; 0 unknown */
+	struct process front; /* the pid that the caller knows */
 	struct process keeper; /* the process that does the lock I/O */
 };
 

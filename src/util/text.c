@@ -136,7 +136,8 @@ static struct date date_of(int64_t days)
 	int64_t era = n / 146097; /* days of 400 years */
 	int64_t in_era = n % 146097;
 	int64_t year = (in_era - in_era / 1460 + in_era / 36524 -
-			in_era / 146096) / 365;
+			in_era / 146096) /
+		       365;
 	int64_t in_year = in_era - (365 * year + year / 4 - year / 100);
 	int64_t month = (5 * in_year + 2) / 153;
 
@@ -328,9 +329,8 @@ size_t utf8_next(const char *in, uint32_t *code)
  * direction of writing, which would let a name pose as another. */
 static bool is_printable(uint32_t code)
 {
-	return code >= 0x20 && (code < 0x7f || code > 0x9f) &&
-	       code != 0x061c && code != 0xfeff &&
-	       (code < 0x200b || code > 0x200f) &&
+	return code >= 0x20 && (code < 0x7f || code > 0x9f) && code != 0x061c &&
+	       code != 0xfeff && (code < 0x200b || code > 0x200f) &&
 	       (code < 0x2028 || code > 0x202e) &&
 	       (code < 0x2060 || code > 0x206f);
 }
