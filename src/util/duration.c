@@ -27,7 +27,8 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* A decimal number, as whole part and billionths. False: none, or too much. */
+/* A decimal number, as whole part and billionths. False: none, *text is where
+ * a digit should be; or too much, *text is at its first digit. */
 static bool take_number(const char **text, int64_t *whole, int64_t *billionths)
 {
 	const char *p = *text;
@@ -43,8 +44,10 @@ static bool take_number(const char **text, int64_t *whole, int64_t *billionths)
 			return false;
 	}
 	if (*p == '.') {
-		if (!is_digit(*++p))
+		if (!is_digit(*++p)) {
+			*text = p;
 			return false;
+		}
 		for (; is_digit(*p); p++, worth /= 10)
 			*billionths += (*p - '0') * worth;
 	}
