@@ -448,6 +448,12 @@ static bool descriptor_locks(pid_t pid, const char *fd, dev_t dev, ino_t ino)
 
 enum owner { OWNER_YES, OWNER_NO, OWNER_MAYBE /* not for us to look */ };
 
+static struct dirent *next_entry(DIR *dir)
+{
+	/* Each stream is one function's own. */
+	return readdir(dir); /* NOLINT(concurrency-mt-unsafe) */
+}
+
 static enum owner process_locks(pid_t pid, dev_t dev, ino_t ino)
 {
 	char path[64];
@@ -459,7 +465,7 @@ static enum owner process_locks(pid_t pid, dev_t dev, ino_t ino)
 	dir = opendir(path);
 	if (!dir)
 		return process_exists(pid) ? OWNER_MAYBE : OWNER_NO;
-	while (!found && (entry = readdir(dir)) != NULL)
+	while (!found && (entry = next_entry(dir)) != NULL)
 		found = isdigit((unsigned char)entry->d_name[0]) &&
 			descriptor_locks(pid, entry->d_name, dev, ino);
 	(void)closedir(dir);
@@ -477,7 +483,7 @@ static pid_t find_process(dev_t dev, ino_t ino)
 	struct dirent *entry;
 	pid_t found = 0;
 
-	while (proc && found == 0 && (entry = readdir(proc)) != NULL) {
+	while (proc && found == 0 && (entry = next_entry(proc)) != NULL) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
 
 		if (pid > 0 && process_locks(pid, dev, ino) == OWNER_YES)

@@ -379,7 +379,7 @@ static void choose_modes(struct dir_store *d, mode_t base)
 static bool adopt(const struct dir_store *d, int fd, const struct stat *st,
 		  mode_t mode)
 {
-	bool follow_owner = geteuid() == 0 && st->st_uid != d->uid;
+	bool follow_owner = st->st_uid != d->uid && geteuid() == 0;
 	bool follow_group = st->st_gid != d->gid;
 
 	if ((follow_owner || follow_group) &&
@@ -615,6 +615,7 @@ static bool draft_open(const struct dir_store *d, const struct place *p,
 		       enum draft_want want, struct draft *draft)
 {
 	draft->fd = -1;
+	draft->st = (struct stat){ 0 };
 	draft->name[0] = '\0';
 	if (want == DRAFT_ANY && !d->base.manners.temporary) {
 		draft->fd = openat(p->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC,
@@ -858,14 +859,12 @@ struct reading {
 	bool full;  /* no room for all */
 };
 
-/* Read all of dir from its beginning. False: errno says why. */
+/* Read all of dir from where it is. False: errno says why. */
 static bool read_directory(struct dir_store *d, int dir, struct reading *r)
 {
 	int calls = 0;
 
 	*r = (struct reading){ 0 };
-	if (lseek(dir, 0, SEEK_SET) < 0)
-		return false;
 	for (;;) {
 		long n = syscall(SYS_getdents64, dir, d->list + r->len,
 				 d->list_room - r->len);
@@ -912,7 +911,8 @@ static enum rc read_consistent(struct dir_store *d, int dir, const char *prefix,
 		struct reading r;
 		uint64_t sum;
 
-		if (!read_directory(d, dir, &r))
+		if ((again > 0 && lseek(dir, 0, SEEK_SET) < 0) ||
+		    !read_directory(d, dir, &r))
 			return refuse(d, prefix, errno, e);
 		*len = r.len;
 		if (r.whole && !r.full)
@@ -1127,6 +1127,21 @@ static bool move_place(const struct place *from, const struct place *to)
 	return (errno == EINVAL || errno == ENOSYS) && move_old_way(from, to);
 }
 
+/* As place_make, by the directory that is open already if it is the same. */
+static enum rc place_beside(const struct dir_store *d, const struct place *open,
+			    struct place *p, const char *name, struct err *e)
+{
+	enum rc rc = split(p, name, e);
+
+	if (rc != RC_OK)
+		return rc;
+	if (in_base(p) != in_base(open) ||
+	    (!in_base(p) && strcmp(p->path, open->path) != 0))
+		return place_make(d, p, name, e);
+	p->dir = open->dir;
+	return RC_OK;
+}
+
 static enum rc dir_move(struct store *s, const char *from, const char *to,
 			const struct call *call, struct err *e)
 {
@@ -1138,7 +1153,7 @@ static enum rc dir_move(struct store *s, const char *from, const char *to,
 	rc = place_find(d, &source, from, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = place_make(d, &target, to, e);
+	rc = place_beside(d, &source, &target, to, e);
 	if (rc == RC_OK) {
 		if (move_place(&source, &target))
 			rc = place_sync(d, &target, to, e);
@@ -1146,10 +1161,10 @@ static enum rc dir_move(struct store *s, const char *from, const char *to,
 			rc = refuse(d, to, EEXIST, e);
 		else
 			rc = refuse(d, errno == EEXIST ? to : from, errno, e);
+		if (rc == RC_OK && target.dir != source.dir)
+			rc = place_sync(d, &source, from, e);
 		place_close(&target);
 	}
-	if (rc == RC_OK)
-		rc = place_sync(d, &source, from, e);
 	place_close(&source);
 	return rc;
 }
@@ -1177,12 +1192,12 @@ static enum rc put_locked_at(struct dir_store *d, struct place *p,
 		return refuse(d, name, errno, e);
 	if (!draft_write(d, &draft, data, len))
 		rc = refuse(d, name, errno, e);
-	else if (!sees_locks(d, draft.fd, draft.st.st_dev))
+	if (rc == RC_OK && !sees_locks(d, draft.fd, draft.st.st_dev))
 		rc = unseen_lock(d, name, e);
-	else if (flock(draft.fd, LOCK_EX | LOCK_NB) < 0 ||
-		 !draft_publish(p, &draft, STORE_PUT_IF_ABSENT))
+	if (rc == RC_OK && (flock(draft.fd, LOCK_EX | LOCK_NB) < 0 ||
+			    !draft_publish(p, &draft, STORE_PUT_IF_ABSENT)))
 		rc = refuse(d, name, errno, e);
-	else
+	if (rc == RC_OK)
 		rc = place_sync(d, p, name, e);
 	if (rc == RC_OK) {
 		if (tag)

@@ -15,14 +15,13 @@ static bool decode_percent(char *text)
 	char *to = text;
 
 	for (; *text != '\0'; text++) {
-		char digits[3] = "";
+		char digits[3];
 
 		if (*text != '%') {
 			*to++ = *text;
 			continue;
 		}
-		digits[0] = text[1];
-		digits[1] = text[1] ? text[2] : '\0';
+		(void)text_copy(digits, sizeof(digits), text + 1);
 		if (!hex_decode(to, 1, digits) || *to == '\0')
 			return false;
 		to++;

@@ -37,7 +37,7 @@ const char *rc_name(enum rc rc)
 	return "?";
 }
 
-enum rc (err_set)(struct err *e, enum rc rc, const char *format, ...)
+enum rc(err_set)(struct err *e, enum rc rc, const char *format, ...)
 {
 	va_list args;
 
@@ -56,7 +56,7 @@ static const char *sys_text(int sys)
 	return text ? text : "unknown error";
 }
 
-enum rc (err_sys)(struct err *e, enum rc rc, int sys, const char *format, ...)
+enum rc(err_sys)(struct err *e, enum rc rc, int sys, const char *format, ...)
 {
 	char what[sizeof(e->text)];
 	va_list args;
@@ -69,7 +69,7 @@ enum rc (err_sys)(struct err *e, enum rc rc, int sys, const char *format, ...)
 	return rc;
 }
 
-enum rc (err_context)(struct err *e, enum rc rc, const char *format, ...)
+enum rc(err_context)(struct err *e, enum rc rc, const char *format, ...)
 {
 	char front[sizeof(e->text)], back[sizeof(e->text)];
 	int sys = e->sys;
@@ -84,7 +84,7 @@ enum rc (err_context)(struct err *e, enum rc rc, const char *format, ...)
 	return rc;
 }
 
-enum rc (rc_of_errno)(int sys)
+enum rc(rc_of_errno)(int sys)
 {
 	switch (sys) {
 	case 0:

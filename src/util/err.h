@@ -64,11 +64,10 @@ static inline enum rc analysed_rc(enum rc rc)
 		__builtin_unreachable();
 	return rc;
 }
-#define err_set(e, rc, ...) \
-	((err_set)(e, rc, __VA_ARGS__), analysed_rc(rc))
-#define err_sys(e, rc, sys, ...) \
+#define err_set(e, rc, ...) ((err_set)(e, rc, __VA_ARGS__), analysed_rc(rc))
+#define err_sys(e, rc, sys, ...)                                               \
 	((err_sys)(e, rc, sys, __VA_ARGS__), analysed_rc(rc))
-#define err_context(e, rc, ...) \
+#define err_context(e, rc, ...)                                                \
 	((err_context)(e, rc, __VA_ARGS__), analysed_rc(rc))
 #define rc_of_errno(sys) analysed_rc((rc_of_errno)(sys))
 #endif

@@ -184,7 +184,6 @@ static struct {
 	__typeof__(json_object_get) *member;
 	__typeof__(json_string_value) *string;
 	__typeof__(json_integer_value) *integer;
-	char why_not[160];
 } jansson;
 
 static pthread_once_t jansson_once = PTHREAD_ONCE_INIT;
@@ -209,7 +208,6 @@ static void load_jansson(void)
 	    load_symbol(library, "json_integer_value", &jansson.integer))
 		return;
 	jansson.loadb = NULL;
-	(void)text_copy(jansson.why_not, sizeof(jansson.why_not), dlerror());
 }
 
 /* json_decref is inline and would call the library by name. */
@@ -262,8 +260,8 @@ enum rc json_parse(struct json_doc **doc, const char *text, size_t len,
 	(void)pthread_once(&jansson_once, load_jansson);
 	if (!jansson.loadb)
 		return err_set(e, RC_UNSUPPORTED,
-			       "reading JSON needs the library jansson: %s",
-			       jansson.why_not);
+			       "reading a lock's record needs the library "
+			       "libjansson.so.4; install jansson");
 	top = jansson.loadb(text, len, JSON_REJECT_DUPLICATES, &why);
 	if (!top)
 		return err_set(e, RC_MALFORMED, "JSON line %d: %s", why.line,
