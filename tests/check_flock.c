@@ -13,9 +13,11 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "deny.h"
 #include "lock/lock.h"
 #include "scratch.h"
 #include "util/text.h"
@@ -51,6 +53,7 @@ static void setup(void)
 static enum rc open_at(struct ours *o, enum lock_mode mode, const char *at)
 {
 	char text[PATH_ROOM + 8];
+	enum rc rc;
 
 	(void)snprintf(text, sizeof(text), "flock:%s", at);
 	*o = (struct ours){ 0 };
@@ -64,7 +67,10 @@ static enum rc open_at(struct ours *o, enum lock_mode mode, const char *at)
 		.reason = "nightly",
 		.self = &self,
 	};
-	return lock_open(&o->lock, &o->wish, &call, &e);
+	rc = lock_open(&o->lock, &o->wish, &call, &e);
+	/* The wish is lent for the call only, what it points to for longer. */
+	memset(&o->wish, 0xff, sizeof(o->wish));
+	return rc;
 }
 
 static void open_ours(struct ours *o, enum lock_mode mode)
@@ -590,7 +596,28 @@ START_TEST(a_loss_before_it_was_watched_is_readable_at_once)
 	open_ours(&o, LOCK_EXCLUSIVE);
 	ck_assert_int_eq(acquire(&o), RC_OK);
 	changes[_i]();
-	ck_assert(readable(o.lock->ops->loss_fd(o.lock), 0));
+	ck_assert(readable(o.lock->ops->loss_fd(o.lock), 100));
+	ck_assert_int_eq(refresh(&o), RC_LOST);
+	close_ours(&o);
+}
+END_TEST
+
+START_TEST(a_loss_is_noticed_without_inotify_as_well)
+{
+	struct ours o;
+	int fd;
+
+	/* As if the user had used up all there may be. */
+	deny_call(SYS_inotify_init1, EMFILE);
+	open_ours(&o, LOCK_EXCLUSIVE);
+	ck_assert_int_eq(acquire(&o), RC_OK);
+	fd = o.lock->ops->loss_fd(o.lock);
+	ck_assert_int_ge(fd, 0);
+	ck_assert(readable(fd, PATIENCE_MSEC));
+	ck_assert_int_eq(refresh(&o), RC_OK);
+	ck_assert(!readable(fd, 0)); /* refresh emptied it */
+	changes[_i]();
+	ck_assert(readable(fd, PATIENCE_MSEC));
 	ck_assert_int_eq(refresh(&o), RC_LOST);
 	close_ours(&o);
 }
@@ -795,6 +822,8 @@ int main(void)
 			    3);
 	tcase_add_loop_test(
 		file, a_loss_before_it_was_watched_is_readable_at_once, 0, 3);
+	tcase_add_loop_test(file, a_loss_is_noticed_without_inotify_as_well, 0,
+			    3);
 	tcase_add_test(file, what_is_written_to_the_file_is_no_loss);
 	tcase_add_loop_test(file, a_waiter_goes_for_the_file_that_is_there_now,
 			    0, 3);

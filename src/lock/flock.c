@@ -13,7 +13,7 @@
  *
  * flock(1) does not notice when the file is removed or replaced, and neither
  * does the kernel: newcomers then lock another file. We look again after
- * locking, and watch for it while waiting and holding.
+ * locking, and watch for it while holding; who waits looks every other second.
  */
 #include "lock/lock.h"
 
@@ -35,6 +35,8 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/text.h"
@@ -49,6 +51,10 @@
 /* A directory that is locked or renamed above the file sends no event, nor
  * does another host of a network file system. */
 #define LOOK_AGAIN (30 * NSEC_PER_SEC)
+/* A user may have 128 inotify descriptors: when they are used up, a holder
+ * looks so often, and those who wait, of whom there may be more, always do. */
+#define HOLDER_LOOKS NSEC_PER_SEC
+#define WAITER_LOOKS (2 * NSEC_PER_SEC)
 
 /* The file was replaced between opening and locking it, so often. */
 #define REPLACED_MAX 16
@@ -65,7 +71,7 @@ struct helper {
 
 struct flock_lock {
 	struct lock base; /* first: flock_of() depends on it */
-	const struct lock_wish *wish;
+	struct lock_wish wish;
 	const char *path;
 	int fd; /* -1: not open */
 	dev_t dev;
@@ -74,6 +80,7 @@ struct flock_lock {
 	bool held;
 	int inotify; /* -1: none yet */
 	int watch;   /* on the inode behind fd; -1: none */
+	int alarm;   /* timerfd where there can be no watch; -1: none */
 	struct helper helper;
 };
 
@@ -87,7 +94,7 @@ static struct flock_lock *flock_of(struct lock *lock)
 
 static int operation_of(const struct flock_lock *f)
 {
-	return f->wish->mode == LOCK_SHARED ? LOCK_SH : LOCK_EX;
+	return f->wish.mode == LOCK_SHARED ? LOCK_SH : LOCK_EX;
 }
 
 /* --- the helper that waits --- */
@@ -227,11 +234,32 @@ static enum rc open_file(struct flock_lock *f, int flags, struct err *e)
 	return RC_OK;
 }
 
+/* A descriptor that is readable from time to time; the first time after
+ * `first`. */
+static int alarm_instead(struct flock_lock *f, nsec first)
+{
+	const struct timespec begin = { .tv_nsec = (long)first };
+	const struct timespec often = {
+		.tv_sec = HOLDER_LOOKS / NSEC_PER_SEC,
+		.tv_nsec = HOLDER_LOOKS % NSEC_PER_SEC,
+	};
+
+	if (f->alarm < 0)
+		f->alarm = timerfd_create(CLOCK_BOOTTIME,
+					  TFD_CLOEXEC | TFD_NONBLOCK);
+	if (f->alarm >= 0)
+		(void)timerfd_settime(
+			f->alarm, 0, &(struct itimerspec){ often, begin }, NULL);
+	return f->alarm;
+}
+
 static void drain_watch(const struct flock_lock *f)
 {
 	char events[512];
 
 	while (f->inotify >= 0 && read(f->inotify, events, sizeof(events)) > 0)
+		;
+	while (f->alarm >= 0 && read(f->alarm, events, sizeof(events)) > 0)
 		;
 }
 
@@ -249,8 +277,11 @@ static void close_file(struct flock_lock *f)
 {
 	helper_withdraw(&f->helper);
 	unwatch_file(f);
+	if (f->alarm >= 0)
+		(void)close(f->alarm);
 	if (f->fd >= 0)
 		(void)close(f->fd);
+	f->alarm = -1;
 	f->fd = -1;
 }
 
@@ -518,7 +549,7 @@ static void describe_line(struct lock_info *info, const struct flock_lock *f,
 		.state = line->waiting ? LOCK_WAITING : LOCK_HELD,
 	};
 	(void)text_copy(info->protocol, sizeof(info->protocol), "flock");
-	(void)text_copy(info->host, sizeof(info->host), f->wish->self->host);
+	(void)text_copy(info->host, sizeof(info->host), f->wish.self->host);
 	if (!line->waiting && process_locks(pid, dev, ino) == OWNER_NO)
 		pid = find_process(dev, ino);
 	if (process_exists(pid)) {
@@ -636,11 +667,12 @@ static enum rc flock_open(struct lock **lock, const struct lock_wish *wish,
 		return err_sys(e, RC_RETRY, ENOMEM, "flock");
 	*f = (struct flock_lock){
 		.base.ops = &lock_flock,
-		.wish = wish,
+		.wish = *wish,
 		.path = wish->location->rest,
 		.fd = -1,
 		.inotify = -1,
 		.watch = -1,
+		.alarm = -1,
 		.helper.ended = -1,
 	};
 	/* What cannot be opened is told now; what is not there is created by
@@ -699,7 +731,7 @@ static enum rc try_lock(struct flock_lock *f, struct err *e)
 		return RC_OK;
 	/* NFS makes byte-range locks of them, which want a writer's right. */
 	if ((errno == EBADF || errno == EIO) && !f->writable &&
-	    f->wish->mode == LOCK_EXCLUSIVE) {
+	    f->wish.mode == LOCK_EXCLUSIVE) {
 		close_file(f);
 		f->writable = true;
 		return try_lock(f, e);
@@ -709,7 +741,7 @@ static enum rc try_lock(struct flock_lock *f, struct err *e)
 
 static void describe_mine(struct lock_info *info, const struct flock_lock *f)
 {
-	const struct lock_wish *wish = f->wish;
+	const struct lock_wish *wish = &f->wish;
 
 	*info = (struct lock_info){
 		.mode = wish->mode,
@@ -763,7 +795,6 @@ static enum rc flock_acquire(struct lock *lock, struct lock_term *term,
 			return in_place;
 		if (rc == RC_BUSY)
 			return busy(f, holder, e);
-		unwatch_file(f);
 		*term = flock_term();
 		describe_mine(mine, f);
 		return RC_OK;
@@ -776,30 +807,22 @@ static enum rc flock_wait(struct lock *lock, nsec patience,
 			  const struct call *call, struct err *e)
 {
 	struct flock_lock *f = flock_of(lock);
-	enum rc rc;
 
 	if (f->fd < 0) /* removed since; acquire makes it anew */
 		return RC_OK;
 	if (!f->helper.running &&
 	    !helper_start(&f->helper, f->fd, operation_of(f)))
 		return err_sys(e, RC_RETRY, errno, "a thread to wait with");
-	/* A short wait goes without the watch, which is dear to close. */
-	if (f->watch < 0) {
-		nsec first = patience < LOCK_LOSS_AFTER ? patience
-							: LOCK_LOSS_AFTER;
+	for (;;) {
+		nsec slice = patience < WAITER_LOOKS ? patience : WAITER_LOOKS;
+		enum rc rc = call_wait(call, f->helper.ended, slice, e);
 
-		rc = call_wait(call, f->helper.ended, first, e);
-		if (rc != RC_ABSENT || first == patience)
-			return rc == RC_ABSENT ? RC_OK : rc;
-		patience -= first;
-		watch_file(f);
-		if (check_in_place(f, e) == RC_LOST)
+		if (rc != RC_ABSENT)
+			return rc;
+		patience -= slice;
+		if (patience <= 0 || check_in_place(f, e) == RC_LOST)
 			return RC_OK;
 	}
-	rc = call_wait_any(call, (int[]){ f->helper.ended, f->inotify }, 2,
-			   patience, e);
-	drain_watch(f);
-	return rc == RC_ABSENT ? RC_OK : rc;
 }
 
 static enum rc flock_refresh(struct lock *lock, struct lock_term *term,
@@ -841,10 +864,15 @@ static int flock_loss_fd(struct lock *lock)
 	struct flock_lock *f = flock_of(lock);
 	struct err e;
 
+	bool lost;
+
 	watch_file(f);
+	lost = check_in_place(f, &e) == RC_LOST;
+	if (f->watch < 0)
+		return alarm_instead(f, lost ? 1 : HOLDER_LOOKS / 2);
 	/* Gone before it was watched: the end of a watch is an event as well,
 	 * so that the caller finds it readable. */
-	if (f->watch >= 0 && check_in_place(f, &e) == RC_LOST) {
+	if (lost) {
 		(void)inotify_rm_watch(f->inotify, f->watch);
 		f->watch = -1;
 	}
@@ -902,9 +930,9 @@ static enum rc flock_remove(struct lock *lock, const struct lock_remove *what,
 	if (!s.found)
 		return err_set(e, RC_ABSENT, "no lock %.60s", what->id);
 	return err_set(e, RC_BUSY,
-		       "a kernel lock cannot be broken; it ends with the "
-		       "process that holds it: %d (%s)",
-		       (int)info->pid, info->command);
+		       "a kernel lock cannot be broken; it ends with process "
+		       "%d",
+		       (int)info->pid);
 }
 
 const struct lock_ops lock_flock = {

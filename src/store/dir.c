@@ -453,7 +453,8 @@ static bool make_directory(const struct dir_store *d, int parent, const char *le
 	if (!done)
 		(void)unlinkat(parent, name, AT_REMOVEDIR);
 	errno = saved;
-	if (done || (errno != EINVAL && errno != ENOSYS))
+	/* EXDEV: some overlays do not rename directories. */
+	if (done || (errno != EINVAL && errno != ENOSYS && errno != EXDEV))
 		return done;
 	/* A plain rename would replace one that is empty still. */
 	return mkdirat(parent, leaf, d->dir_mode) == 0 &&
