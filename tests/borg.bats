@@ -356,6 +356,32 @@ TURN
 	nothing_locked
 }
 
+@test "borg: a host without a lasting id is warned about, once set it is not" {
+	unshare -n true 2>/dev/null || skip "no network namespaces here"
+	expect 0 unshare -n "$REPOLOCK" with-lock -r "$LOC" true
+	has 'set BORG_HOST_ID'
+	BORG_HOST_ID=x expect 0 unshare -n "$REPOLOCK" with-lock -r "$LOC" true
+	is '' "$output"
+	nothing_locked
+}
+
+@test "borg: a lock that lives in a container is not called dead" {
+	[ "$(id -u)" = 0 ] || skip "needs root for a pid namespace"
+	# Under a pid that does not exist out here.
+	start inner unshare -pf --mount-proc sh -c \
+		'echo 31000 >/proc/sys/kernel/ns_last_pid; exec "$@"' sh \
+		"$REPOLOCK" with-lock -r "$LOC" -- "$lib/job" inner
+	held_by_us inner
+	not kill -0 "$(find "$REPO/lock.exclusive" -type f | sed 's/.*\.//; s/-0$//')"
+	expect 123 "$REPOLOCK" with-lock -n -r "$LOC" true
+	expect 0 "$REPOLOCK" unlock -r "$LOC"
+	[ -e "$REPO/lock.exclusive" ]
+	release inner
+	finish inner
+	is 0 "$status"
+	nothing_locked
+}
+
 # --- borg 2 -------------------------------------------------------------------
 
 make_borg2()

@@ -447,6 +447,38 @@ START_TEST(where_clocks_may_differ_that_of_the_store_is_asked)
 }
 END_TEST
 
+/* The store's clock an hour behind ours. */
+static enum rc
+put_an_hour_ago(struct store *s, const char *name, const void *data, size_t len,
+		enum store_put_when when, const struct store_tag *match,
+		struct store_tag *tag, const struct call *call, struct err *err)
+{
+	enum rc rc = between_put(s, name, data, len, when, match, tag, call, err);
+
+	if (rc == RC_OK)
+		tag->time.ns -= 3600 * NSEC_PER_SEC;
+	return rc;
+}
+
+START_TEST(a_clock_that_differs_from_the_stores_is_warned_of)
+{
+	struct between *b;
+	struct lock *l = open_between(&b, LOCK_EXCLUSIVE, getpid(), BESIDE);
+	struct store_ops ops = store_between;
+
+	ck_assert_int_eq(acquire(l), RC_OK);
+	ck_assert_ptr_null(l->warning);
+	ck_assert_int_eq(release(l), RC_OK);
+	ops.put = put_an_hour_ago;
+	b->base.ops = &ops;
+	ck_assert_int_eq(acquire(l), RC_OK);
+	ck_assert_ptr_nonnull(l->warning);
+	ck_assert_int_gt(mine.skew, 3500 * NSEC_PER_SEC);
+	ck_assert_int_eq(release(l), RC_OK);
+	lock_close(l);
+}
+END_TEST
+
 /* --- unreadable ones --- */
 
 static const char *const garbage[] = { "", "{", "[1]", "{\"exclusive\": true}" };
@@ -924,6 +956,7 @@ static void add_state_tests(TCase *t)
 	tcase_add_test(t, a_living_process_of_this_host_keeps_an_old_lock);
 	tcase_add_test(t, one_from_the_future_is_respected);
 	tcase_add_test(t, where_clocks_may_differ_that_of_the_store_is_asked);
+	tcase_add_test(t, a_clock_that_differs_from_the_stores_is_warned_of);
 	tcase_add_loop_test(t,
 			    an_unreadable_object_is_respected_while_it_is_young,
 			    0, 2 * COUNT(garbage));

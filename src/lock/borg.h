@@ -111,6 +111,8 @@ void borg_entries_release(struct borg_entries *l);
 
 /* Host, pid and who it is for people: host is what stands before "@NODE". */
 void borg_info_owner(struct lock_info *info, const struct borg_owner *owner);
+/* For struct lock's warning: this host has no id that lasts; or NULL. */
+const char *borg_host_warning(const struct borg_host *h);
 /* RC_BUSY with the sentence why one that is not proved stale stays. */
 enum rc borg_spared(const struct lock_info *info, struct err *e);
 /* 16 hex digits made of what tells a lock from all others. */

@@ -489,6 +489,7 @@ enum rc borg1_open(struct lock **lock, const struct lock_wish *wish,
 	}
 	*l = (struct borg1_lock){
 		.base.ops = &lock_borg1,
+		.base.warning = borg_host_warning(host),
 		.store = store,
 		.host = *host,
 		.mode = wish->mode,

@@ -735,16 +735,19 @@ static enum rc describe_mine(const struct borg2_lock *l, struct lock_info *mine,
 		.tag.time.ns = l->clock.store.ns -
 			       boot_until(l->current.sent, l->clock.at),
 	};
-	enum rc rc;
 
 	text_copy(o.name, sizeof(o.name), l->current.name);
-	rc = describe(l, &o, mine, e);
-	if (rc == RC_OK && (mine->skew > SKEW_TOLD || mine->skew < -SKEW_TOLD))
-		text_copy(mine->detail, sizeof(mine->detail),
-			  "this host's clock differs from the repository's by "
-			  "more than a minute; others may take the lock for "
-			  "stale too early");
-	return rc;
+	return describe(l, &o, mine, e);
+}
+
+/* Others will judge our objects by what they say. */
+static void warn_of_clocks(struct borg2_lock *l, const struct lock_info *mine)
+{
+	if (mine->skew > SKEW_TOLD || mine->skew < -SKEW_TOLD)
+		l->base.warning =
+			"this host's clock and that of the repository's file "
+			"system differ by more than a minute; others may take "
+			"this lock for stale too early or too late";
 }
 
 static enum rc acquire_steps(struct borg2_lock *l, struct lock_info *holder,
@@ -787,6 +790,7 @@ static enum rc borg2_acquire(struct lock *lock, struct lock_term *term,
 	if (rc != RC_OK)
 		return rc;
 	l->held = true;
+	warn_of_clocks(l, mine);
 	/* The next ones come more slowly, if loss_fd is there by then. */
 	*term = term_from(l, entered, NSEC_PER_SEC);
 	return RC_OK;
@@ -1079,6 +1083,7 @@ enum rc borg2_open(struct lock **lock, const struct lock_wish *wish,
 		return rc;
 	}
 	l->base.ops = &lock_borg2;
+	l->base.warning = borg_host_warning(host);
 	l->store = store;
 	l->host = *host;
 	l->pace = *pace;

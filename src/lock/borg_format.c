@@ -423,6 +423,15 @@ void borg_info_owner(struct lock_info *info, const struct borg_owner *owner)
 							    : 0;
 }
 
+const char *borg_host_warning(const struct borg_host *h)
+{
+	return h->random
+		       ? "no network card gives this host a lasting id, so that "
+			 "borg makes up a new one each time and nobody can tell "
+			 "whether a lock of this host is stale; set BORG_HOST_ID"
+		       : NULL;
+}
+
 enum rc borg_spared(const struct lock_info *info, struct err *e)
 {
 	if (info->state == LOCK_UNREADABLE)

@@ -175,6 +175,9 @@ struct lock_ops {
 
 struct lock {
 	const struct lock_ops *ops; /* first member of every protocol's struct */
+	/* After acquire: what the user should hear although the lock is held,
+	 * as of clocks that differ; lent until close. NULL: nothing. */
+	const char *warning;
 };
 
 /*

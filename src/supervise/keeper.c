@@ -610,6 +610,8 @@ static void go(struct keeper *k)
 		k->worker_at = boot_add(boot_now(), worker_delay);
 	if (k->lock->ops->loss_fd)
 		k->loss_fd = k->lock->ops->loss_fd(k->lock);
+	if (k->lock->warning)
+		tell_text(k, NOTICE_WARNING, k->lock->warning);
 	if (tree_usable() == RC_UNSUPPORTED)
 		tell_text(k, NOTICE_WARNING,
 			  "what COMMAND leaves running cannot be found: /proc "
