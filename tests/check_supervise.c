@@ -524,6 +524,9 @@ START_TEST(a_refresh_that_hangs_for_ever_ends_all_in_time)
 	scripted_setting.usual = brief;
 	run("trap '' TERM; setsid sleep 100 & sleep 100; sleep 100");
 	begun.ns = atomic_load(&scripted->last_begun[SCRIPTED_ACQUIRE]);
+	/* Nobody waits for a keeper whose thread hangs. */
+	for (int i = 0; i < 500 && waitpid(-1, NULL, WNOHANG) == 0; i++)
+		(void)poll(NULL, 0, 10);
 	nothing_is_left();
 	/* The worker that hangs is given a little patience, no more. */
 	ck_assert_int_eq(outcome.how, OUTCOME_LOST);

@@ -14,8 +14,7 @@
 #include <stdint.h>
 
 #include "supervise/supervise.h"
-
-enum { SIGNALS = 65 };
+#include "supervise/witness.h"
 
 struct board {
 	/* By the keeper. */
@@ -32,7 +31,10 @@ struct board {
 	_Atomic int exec_errno;
 
 	/* By the front: when it last got each signal (struct boot). */
-	_Atomic int64_t got[SIGNALS];
+	_Atomic int64_t got[WITNESS_SIGNALS];
+
+	/* By the witness: how often it got each. */
+	_Atomic unsigned saw[WITNESS_SIGNALS];
 };
 
 /* What goes over the socket between front and keeper, one packet each. */

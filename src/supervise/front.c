@@ -49,7 +49,7 @@ struct front {
 	int command_fd; /* its pidfd */
 	int lock_fd;    /* the kernel lock that we share */
 
-	struct doubtful doubtful[SIGNALS];
+	struct doubtful doubtful[WITNESS_SIGNALS];
 	struct boot doubts_due;
 	struct boot withdraw_until;
 	int withdrawn; /* by which signal */
@@ -214,7 +214,7 @@ static void decide(struct front *f, int sig)
 static void decide_all(struct front *f)
 {
 	f->doubts_due = BOOT_NEVER;
-	for (int sig = 1; sig < SIGNALS; sig++) {
+	for (int sig = 1; sig < WITNESS_SIGNALS; sig++) {
 		if (f->doubtful[sig].due.ns == 0)
 			continue;
 		decide(f, sig);
@@ -224,31 +224,36 @@ static void decide_all(struct front *f)
 	}
 }
 
-static void on_late_signal(struct front *f, int sig, bool by_kernel)
+/* The witness is asked about each signal, lest it be taken for the next. */
+static void ask_witness(struct front *f, int sig, bool relay, bool by_kernel)
 {
 	struct doubtful *d = &f->doubtful[sig];
 
 	if (d->due.ns == 0)
 		d->due = boot_add(boot_now(), witness_patience);
-	d->relay = d->relay || !by_kernel || !of_terminal(sig);
+	d->relay = d->relay || relay;
 	d->by_kernel = by_kernel;
 }
 
 static void on_signal(struct front *f, const struct signalfd_siginfo *info)
 {
 	int sig = (int)info->ssi_signo;
+	bool by_kernel = sent_by_kernel(info), went;
 
 	/* SIGPIPE and the like, by a write of our own. */
-	if (sig >= SIGNALS || info->ssi_pid == (uint32_t)getpid())
+	if (sig >= WITNESS_SIGNALS || info->ssi_pid == (uint32_t)getpid())
 		return;
-	if (!sent_by_kernel(info))
+	if (!by_kernel)
 		atomic_store(&f->board->got[sig], boot_now().ns);
-	if (sig == SIGCONT)
+	if (sig == SIGCONT) {
 		on_continued(f);
-	else if (!atomic_load(&f->board->went))
+		return;
+	}
+	went = atomic_load(&f->board->went);
+	ask_witness(f, sig, went && (!by_kernel || !of_terminal(sig)),
+		    by_kernel);
+	if (!went)
 		on_early_signal(f, sig);
-	else
-		on_late_signal(f, sig, sent_by_kernel(info));
 }
 
 static void reap(struct front *f)
@@ -311,7 +316,6 @@ static void on_message(struct front *f, const struct message *message,
 	case MESSAGE_HELD:
 		f->command = message->value;
 		take_descriptors(f, header, message);
-		witness_forget();
 		return;
 	case MESSAGE_STOPPED:
 		on_stopped(f, message->value);

@@ -94,7 +94,7 @@ static enum rc run(struct run *r, struct outcome *outcome, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	/* Before the keeper, so that it is there when COMMAND begins. */
-	(void)witness_start();
+	(void)witness_start(r->board->saw);
 	keeper = fork();
 	if (keeper < 0) {
 		rc = err_sys(e, RC_FAILED, errno, "fork");

@@ -13,12 +13,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SIGNALS = 65, STACK = 8192 };
+enum { STACK = 8192 };
+
+/* TSan takes a clone for a fork, and would lose its way in shared memory. */
+#if defined(__SANITIZE_THREAD__)
+#define SHARE_MEMORY 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SHARE_MEMORY 0
+#endif
+#endif
+#ifndef SHARE_MEMORY
+#define SHARE_MEMORY CLONE_VM
+#endif
 
 static struct {
 	_Alignas(16) char stack[STACK];
-	_Atomic unsigned saw[SIGNALS];
-	unsigned known[SIGNALS]; /* of these */
+	_Atomic unsigned *saw;
+	unsigned known[WITNESS_SIGNALS]; /* of these */
 	pid_t pid;
 	pid_t front;
 } witness;
@@ -41,17 +53,18 @@ count(void *arg)
 		long sig = syscall(SYS_rt_sigtimedwait, &all, NULL, NULL,
 				   sizeof(all));
 
-		if (sig > 0 && sig < SIGNALS)
+		if (sig > 0 && sig < WITNESS_SIGNALS)
 			(void)atomic_fetch_add(&witness.saw[sig], 1);
 	}
 	return 0;
 }
 
-bool witness_start(void)
+bool witness_start(_Atomic unsigned saw[WITNESS_SIGNALS])
 {
+	witness.saw = saw;
 	witness.front = getpid();
-	witness.pid = clone(count, witness.stack + STACK, CLONE_VM | SIGCHLD,
-			    NULL);
+	witness.pid = clone(count, witness.stack + STACK,
+			    SHARE_MEMORY | SIGCHLD, NULL);
 	if (witness.pid < 0)
 		witness.pid = 0;
 	return witness.pid > 0;
@@ -130,12 +143,6 @@ enum witness_word witness_ask(int sig)
 		return WITNESS_SAW;
 	}
 	return waits ? WITNESS_SEES : WITNESS_SAW_NONE;
-}
-
-void witness_forget(void)
-{
-	for (int sig = 1; sig < SIGNALS; sig++)
-		witness.known[sig] = atomic_load(&witness.saw[sig]);
 }
 
 void witness_stop(void)

@@ -12,12 +12,16 @@
 #ifndef SUPERVISE_WITNESS_H
 #define SUPERVISE_WITNESS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
+enum { WITNESS_SIGNALS = 65 };
+
 /* Call it with all signals blocked, before the command can be signalled.
- * False: there can be none. */
-bool witness_start(void);
+ * `saw` is where it counts, in memory shared between processes, all 0. False:
+ * there can be none. */
+bool witness_start(_Atomic unsigned saw[WITNESS_SIGNALS]);
 
 pid_t witness_pid(void); /* 0: none */
 
@@ -31,9 +35,6 @@ enum witness_word {
 	WITNESS_GONE
 };
 enum witness_word witness_ask(int sig);
-
-/* What it saw so far is not asked for any more. */
-void witness_forget(void);
 
 void witness_stop(void); /* kills and reaps it */
 
