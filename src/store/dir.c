@@ -76,6 +76,24 @@ static struct dir_store *dir_of(struct store *s)
 
 /* --- what stands in the way --- */
 
+/* Cut name behind the first of its parts that is a symbolic link. */
+static void cut_at_link(const struct dir_store *d, char *name)
+{
+	for (char *end = name; *end != '\0'; end++) {
+		struct stat st;
+		char next;
+
+		end += strcspn(end, "/");
+		next = *end;
+		*end = '\0';
+		if (next == '\0' ||
+		    (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		     S_ISLNK(st.st_mode)))
+			return;
+		*end = next;
+	}
+}
+
 /* The sentence for a failed system call on `name`, with the next step. */
 static enum rc refuse(const struct dir_store *d, const char *name, int sys,
 		      struct err *e)
@@ -84,12 +102,14 @@ static enum rc refuse(const struct dir_store *d, const char *name, int sys,
 	const char *slash = shown[strlen(shown) - 1] == '/' ? "" : "/";
 	enum rc rc = rc_of_errno(sys);
 	const char *why = NULL;
+	char part[NAME_ROOM];
 
+	(void)text_copy(part, sizeof(part), name);
 	switch (sys) {
 	case EACCES:
 	case EPERM:
-		why = "permission denied; give this user access, or run as "
-		      "another";
+		why = "permission denied; give this user access to the "
+		      "directory, or run as another";
 		break;
 	case EROFS:
 		why = "read-only file system; a lock must be written there";
@@ -99,15 +119,16 @@ static enum rc refuse(const struct dir_store *d, const char *name, int sys,
 		why = "no space left; free some";
 		break;
 	case ELOOP:
+		cut_at_link(d, part);
 		why = "a symbolic link, which is not followed; remove it";
 		break;
 	case ENOTDIR:
 		why = "a file stands where a directory is needed; move it away";
 		break;
 	default:
-		return err_sys(e, rc, sys, "%.120s%s%.80s", shown, slash, name);
+		return err_sys(e, rc, sys, "%.110s%s%.70s", shown, slash, part);
 	}
-	(void)err_set(e, rc, "%.110s%s%.80s: %s", shown, slash, name, why);
+	(void)err_set(e, rc, "%.100s%s%.70s: %s", shown, slash, part, why);
 	e->sys = sys;
 	return rc;
 }
@@ -1340,9 +1361,10 @@ static enum rc refuse_base(const char *path, int sys, struct err *e)
 	const char *shown = *path ? path : "\"\"";
 
 	if (sys == ENOENT)
-		return err_sys(e, RC_ABSENT, sys,
-			       "%.140s (a lock is only kept below a directory "
-			       "that exists)",
+		return err_set(e, RC_ABSENT,
+			       "%.120s does not exist; a lock is only kept "
+			       "below a directory that exists: make it or "
+			       "correct the name",
 			       shown);
 	if (sys == ENOTDIR)
 		return err_set(e, RC_UNSUPPORTED,
