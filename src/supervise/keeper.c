@@ -53,6 +53,7 @@ struct keeper {
 
 	struct boot worker_at; /* when to start it; BOOT_NEVER: not by time */
 	struct boot poke_at;
+	struct boot loss_at; /* when to ask for loss_fd; BOOT_NEVER: not */
 	bool hinted; /* do not look at loss_fd until it was emptied */
 	bool front_gone;
 
@@ -609,7 +610,7 @@ static void go(struct keeper *k)
 	if (!k->worker.started)
 		k->worker_at = boot_add(boot_now(), worker_delay);
 	if (k->lock->ops->loss_fd)
-		k->loss_fd = k->lock->ops->loss_fd(k->lock);
+		k->loss_at = boot_add(boot_now(), LOCK_LOSS_AFTER);
 	if (k->lock->warning)
 		tell_text(k, NOTICE_WARNING, k->lock->warning);
 	if (tree_usable() == RC_UNSUPPORTED)
@@ -799,6 +800,15 @@ static void on_answer(struct keeper *k)
 	step(k, event);
 }
 
+/* Whoever watches pays for it at the end; a short command shall not. */
+static void check_loss(struct keeper *k)
+{
+	if (!boot_reached(boot_now(), k->loss_at) || k->worker.busy)
+		return;
+	k->loss_at = BOOT_NEVER;
+	k->loss_fd = k->lock->ops->loss_fd(k->lock);
+}
+
 /* Early enough for the first refresh, but not in the command's way. */
 static void check_worker(struct keeper *k)
 {
@@ -822,6 +832,9 @@ static void arm(const struct keeper *k)
 				    boot_min(k->worker_at, k->poke_at));
 	struct itimerspec when = { 0 };
 
+	/* While the worker has the lock its answer is waited for instead. */
+	if (!k->worker.busy)
+		wake = boot_min(wake, k->loss_at);
 	if (k->asked != 0)
 		wake = boot_min(wake, boot_add(k->asked_at, look_at_front));
 	if (wake.ns < NSEC_FOREVER) {
@@ -866,6 +879,7 @@ static void turn(struct keeper *k)
 	}
 	check_asked(k);
 	check_worker(k);
+	check_loss(k);
 }
 
 /* --- beginning --------------------------------------------------------- */
@@ -927,6 +941,7 @@ _Noreturn void keeper_run(const struct keeper_start *start)
 	k.front = start->front;
 	k.loss_fd = -1;
 	k.worker_at = BOOT_NEVER;
+	k.loss_at = BOOT_NEVER;
 	k.poke_at = BOOT_NEVER;
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (command_fork(k.command, &e) != RC_OK) {
