@@ -36,7 +36,7 @@ void faulty_script(struct store *s, const struct fault *script)
 
 void faulty_heal(struct store *s)
 {
-	faulty_script(s, &(struct fault){ FAULTY_NONE });
+	faulty_script(s, &(struct fault){ .op = FAULTY_NONE });
 }
 
 unsigned faulty_count(const struct store *s, enum faulty_op op)

@@ -102,7 +102,8 @@ static void fill(struct memory_disk *disk, struct object *object,
 		 const void *data, size_t len)
 {
 	assert(len <= sizeof(object->data));
-	memcpy(object->data, data, len);
+	if (len > 0)
+		memcpy(object->data, data, len);
 	object->len = len;
 	object->version = ++disk->version;
 }
@@ -223,8 +224,9 @@ void memory_disk_settle(struct memory_disk *disk, size_t most)
 	for (size_t i = 0; i < n; i++)
 		(void)apply(disk, disk->late[i].op, &disk->late[i].object);
 	disk->late_count -= n;
-	memmove(disk->late, disk->late + n,
-		disk->late_count * sizeof(*disk->late));
+	if (disk->late_count > 0)
+		memmove(disk->late, disk->late + n,
+			disk->late_count * sizeof(*disk->late));
 }
 
 /* --- operations --- */
