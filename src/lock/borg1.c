@@ -120,7 +120,10 @@ static enum rc borg1_acquire(struct lock *lock, struct lock_term *term,
 	enum rc rc = RC_OK;
 
 	l->obstacle = NO_OBSTACLE;
-	if (l->mode == LOCK_EXCLUSIVE)
+	/* What an earlier try could not clean up would be in our way. */
+	if (l->entered || l->enlisted)
+		rc = borg1_release(lock, call, e);
+	if (rc == RC_OK && l->mode == LOCK_EXCLUSIVE)
 		rc = look_for_readers(l, holder, call, e);
 	if (rc == RC_OK)
 		rc = borg1_take(l, holder, call, e);

@@ -774,6 +774,17 @@ static enum rc acquire_steps(struct borg2_lock *l, struct lock_info *holder,
 	return rc == RC_OK ? decide(l, holder, call, e) : rc;
 }
 
+/* RC_RETRY promises that nothing stays behind. */
+static enum rc give_way(struct borg2_lock *l, const struct call *call,
+			struct err *e)
+{
+	struct err why = *e;
+
+	withdraw(l, call);
+	*e = why;
+	return l->current.name[0] == '\0' ? RC_RETRY : RC_UNKNOWN;
+}
+
 static enum rc borg2_acquire(struct lock *lock, struct lock_term *term,
 			     struct lock_info *mine, struct lock_info *holder,
 			     const struct call *call, struct err *e)
@@ -787,6 +798,8 @@ static enum rc borg2_acquire(struct lock *lock, struct lock_term *term,
 	rc = acquire_steps(l, holder, call, e);
 	if (rc == RC_OK)
 		rc = describe_mine(l, mine, e);
+	if (rc == RC_RETRY)
+		return give_way(l, call, e);
 	if (rc != RC_OK)
 		return rc;
 	l->held = true;
