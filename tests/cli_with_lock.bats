@@ -412,7 +412,8 @@ keeps_itself_out()
 		chmod +x "$T/bin/$name"
 	done
 	PATH=$T/bin:$PATH
-	said="take --shared, which lets it in, or the lease, -r $T/r"
+	said="^repolock: restic [bs][a-z]* would .*; take --shared, which lets \
+it in, or the lease, -r $T/r"
 	keeps_itself_out -r "restic:$T/r" -- restic -r "$T/r" backup /home
 	keeps_itself_out -r "restic:$T/r" -- restic --repo="$T/r/" snapshots
 	keeps_itself_out -r "restic:$T/r" -- nice restic backup -r "$T/r" /home

@@ -177,7 +177,7 @@ static bool borg_works_on(char *const *argv, const char *repo)
 
 /* --- what it needs ------------------------------------------------------------------- */
 
-static enum need restic_need(char *const *argv)
+static enum need restic_need(char *const *argv, const char **what)
 {
 	static const char *const with_value[] = { "-r",
 						  "--repo",
@@ -212,6 +212,7 @@ static enum need restic_need(char *const *argv)
 	char *const *verb = verb_of(argv, with_value);
 	bool dry = has(argv, "--dry-run") || has(argv, "-n");
 
+	*what = verb ? *verb : "";
 	if (!verb || has(argv, "--no-lock") || among(*verb, none))
 		return NEED_NOTHING;
 	if (strcmp(*verb, "list") == 0 && has(verb, "locks"))
@@ -237,7 +238,7 @@ static bool is_borg_2(const char *repo)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static enum need borg_need(char *const *argv, const char *repo)
+static enum need borg_need(char *const *argv, const char *repo, const char **what)
 {
 	static const char *const with_value[] = { "-r",
 						  "--repo",
@@ -263,6 +264,7 @@ static enum need borg_need(char *const *argv, const char *repo)
 					       "with-lock",   NULL };
 	char *const *verb = verb_of(argv, with_value);
 
+	*what = verb ? *verb : "";
 	if (!verb || has(argv, "--bypass-lock") || among(*verb, none))
 		return NEED_NOTHING;
 	if (is_borg_2(repo))
@@ -324,6 +326,7 @@ enum rc guide_check(const struct location *location, const struct options *o,
 {
 	const char *program = location->scheme;
 	bool restic = strcmp(program, "restic") == 0;
+	const char *verb;
 	enum need need;
 
 	if (!restic && strcmp(program, "borg") != 0)
@@ -331,15 +334,15 @@ enum rc guide_check(const struct location *location, const struct options *o,
 	argv = past_wrappers(o->shell_line ? words_of_line(o->shell_line) : argv);
 	if (!argv[0] || strcmp(basename_of(argv[0]), program) != 0)
 		return RC_OK;
-	need = restic ? restic_need(argv) : borg_need(argv, location->rest);
+	need = restic ? restic_need(argv, &verb)
+		      : borg_need(argv, location->rest, &verb);
 	if (need == NEED_NOTHING ||
 	    (need == NEED_SHARED && o->mode == LOCK_SHARED))
 		return RC_OK;
 	if (!(restic ? restic_works_on(argv, location->rest)
 		     : borg_works_on(argv, location->rest)))
 		return RC_OK;
-	return refuse(location, need == NEED_SHARED, program,
-		      argv[1] ? argv[1] : "", e);
+	return refuse(location, need == NEED_SHARED, program, verb, e);
 }
 
 void guide_hint(const struct location *location, const struct options *o)

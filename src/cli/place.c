@@ -128,7 +128,7 @@ struct lock_wish place_wish(const struct location *location,
 	 * what was asked for in so many words is an error, told by lock_open. */
 	return (struct lock_wish){
 		.location = location,
-		.name = named || o->name_given ? o->name : "default",
+		.name = named || o->name_given ? o->name : "",
 		.name_given = o->name_given,
 		.mode = o->mode == LOCK_SHARED ? LOCK_SHARED : LOCK_EXCLUSIVE,
 		.ttl = fixed && !o->ttl_given ? 0 : o->ttl,
