@@ -465,9 +465,9 @@ static void on_in_doubt(struct progress *p, const struct notice *n)
 static void on_descendant(struct progress *p, const struct notice *n)
 {
 	static const char *const what[] = {
-		[DESCENDANTS_WAIT] = "the lock is held until it ends",
-		[DESCENDANTS_KILL] = "it is ended",
-		[DESCENDANTS_LEAVE] = "it is left alone, the lock is released",
+		[DESCENDANTS_WAIT] = "holding on to the lock until it ends",
+		[DESCENDANTS_KILL] = "ending it",
+		[DESCENDANTS_LEAVE] = "leaving it alone and releasing the lock",
 	};
 
 	tell(p, "COMMAND has ended, but process %jd (%s) still runs: %s",
@@ -501,7 +501,6 @@ static bool ended_waiting(enum outcome_how how)
 static void on_ended(struct progress *p, const struct outcome *outcome)
 {
 	const char *why = outcome->err.text;
-	char span[32];
 
 	switch (outcome->how) {
 	case OUTCOME_FAILED:
@@ -513,13 +512,10 @@ static void on_ended(struct progress *p, const struct outcome *outcome)
 		if (p->o->loudness >= 0)
 			tell_busy(p, outcome);
 		break;
-	case OUTCOME_MAX_HOLD:
-		duration_show(span, sizeof(span), p->o->max_hold);
-		tell(p, "--max-hold of %s was over, COMMAND was ended", span);
-		break;
 	case OUTCOME_EXITED:
 	case OUTCOME_SIGNALLED:
-	case OUTCOME_LOST: /* was told when it happened */
+	case OUTCOME_MAX_HOLD: /* these were told when they happened */
+	case OUTCOME_LOST:
 	case OUTCOME_INTERRUPTED:
 		break;
 	}
