@@ -204,6 +204,36 @@ TURN
 	nothing_locked
 }
 
+@test "borg: borg's own lock code and ours, a hundred turns without overlap" {
+	"$lib/borg_locks.py" --import 2>/dev/null || skip "not Debian's borg"
+	cat >"$T/turns" <<'TURNS'
+#!/bin/bash
+# turns MODE COUNT: with ours.
+for ((i = 0; i < $2; i++)); do
+	"$REPOLOCK" with-lock "-$1" -r "$LOC" -- flock -n "-$1" "$T/record" \
+		sh -c 'sleep 0.002; echo ours >>"$1"' sh "$T/record" ||
+		echo "ours $1" >>"$T/overlap"
+done
+TURNS
+	chmod +x "$T/turns"
+	for i in 1 2; do
+		for mode in x s; do
+			start "borg$mode$i" "$lib/borg_locks.py" "$REPO" $mode 20 \
+				"$T/record" "$T/overlap"
+			start "ours$mode$i" "$T/turns" $mode 8
+		done
+	done
+	for name in "${!PID[@]}"; do
+		finish "$name" 120
+		is 0 "$status"
+		is '' "$output"
+	done
+	no_overlap
+	is 80 "$(grep -c borg "$T/record")"
+	is 32 "$(grep -c ours "$T/record")"
+	nothing_locked
+}
+
 # --- losses and the dead ------------------------------------------------------
 
 @test "borg: break-lock on ours ends the command at once, exit 122" {

@@ -400,6 +400,26 @@ START_TEST(a_removed_lock_is_noticed_at_once)
 }
 END_TEST
 
+START_TEST(a_directory_that_is_moved_away_is_noticed_at_once)
+{
+	struct lock *l = OPEN(.mode = LOCK_EXCLUSIVE);
+	char to[512];
+	int fd;
+
+	ck_assert_int_eq(acquire(l), RC_OK);
+	fd = loss_fd(l);
+	ck_assert_int_eq(refresh(l), RC_OK);
+	ck_assert(!readable(fd));
+	(void)snprintf(path, sizeof(path), "%s/lock.exclusive", repo);
+	(void)snprintf(to, sizeof(to), "%s/aside", repo);
+	ck_assert_int_eq(rename(path, to), 0);
+	ck_assert(readable(fd));
+	ck_assert_int_eq(refresh(l), RC_LOST);
+	ck_assert_int_eq(release(l), RC_LOST);
+	lock_close(l);
+}
+END_TEST
+
 START_TEST(a_removed_entry_is_noticed_at_once)
 {
 	struct lock *l = OPEN(.mode = LOCK_SHARED);
@@ -789,6 +809,7 @@ static void add_state_tests(TCase *t)
 	tcase_add_loop_test(t, an_unreadable_roster_is_respected, 0,
 			    2 * COUNT(muddles));
 	tcase_add_test(t, a_removed_lock_is_noticed_at_once);
+	tcase_add_test(t, a_directory_that_is_moved_away_is_noticed_at_once);
 	tcase_add_test(t, a_removed_entry_is_noticed_at_once);
 	tcase_add_test(t, an_entry_that_others_come_and_go_beside_is_not_lost);
 	tcase_add_loop_test(t, what_went_before_it_was_watched_is_told, 0, 2);

@@ -299,12 +299,16 @@ static enum rc look(struct borg1_lock *l, const struct call *call, struct err *e
 /* The watch first, the look then: nothing falls between. */
 static enum rc rewatch(struct borg1_lock *l, int *fd, struct err *e)
 {
-	char name[BORG1_NAME_MAX + 80] = ROSTER;
+	char name[BORG1_NAME_MAX + 80];
+	enum rc rc;
 
 	unwatch(l);
-	if (l->mode == LOCK_EXCLUSIVE)
-		(void)snprintf(name, sizeof(name), EXCLUSIVE "/%s", l->own_file);
-	return watch(l, name, fd, e);
+	if (l->mode == LOCK_SHARED)
+		return watch(l, ROSTER, fd, e);
+	(void)snprintf(name, sizeof(name), EXCLUSIVE "/%s", l->own_file);
+	rc = watch(l, name, fd, e);
+	/* Nothing happens to the file when its directory is moved away. */
+	return rc == RC_OK ? watch(l, EXCLUSIVE, fd, e) : rc;
 }
 
 static enum rc borg1_refresh(struct lock *lock, struct lock_term *term,

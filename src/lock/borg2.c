@@ -28,8 +28,10 @@
  * the overlap is more than a list and all its loads take. */
 const struct borg2_pace borg2_pace = { .renew = 5 * 60 * NSEC_PER_SEC,
 				       .overlap = 8 * NSEC_PER_SEC };
-/* How often a holder looks; LOOK_BLIND where it is not woken by changes. */
-#define LOOK (60 * NSEC_PER_SEC)
+/* How often a holder looks where it is woken by changes (not by those of the
+ * directory above), where each look may take long, and where it must. */
+#define LOOK_WATCHING (10 * NSEC_PER_SEC)
+#define LOOK_REMOTE (60 * NSEC_PER_SEC)
 #define LOOK_BLIND (500 * NSEC_PER_MSEC)
 /* Of two who place exclusive objects at once the lower name keeps its own,
  * but no longer than this: the other may have the lock already. */
@@ -472,8 +474,10 @@ static enum rc borg2_refresh(struct lock *lock, struct lock_term *term,
 		if (rc == RC_LOST)
 			*e = why;
 	}
-	if (l->watching || l->store->lag > 0)
-		next = LOOK;
+	if (l->watching)
+		next = LOOK_WATCHING;
+	if (l->store->lag > 0)
+		next = LOOK_REMOTE;
 	if (rc == RC_OK)
 		*term = term_from(l, entered, next);
 	return rc;
