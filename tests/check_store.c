@@ -664,6 +664,103 @@ START_TEST(a_full_disk_is_said_and_nothing_left)
 }
 END_TEST
 
+/* What the kernel says to the step that others would see, and what of it. */
+struct failing {
+	long number;
+	int sys;
+	enum rc rc;
+};
+
+static const struct failing failings[] = {
+	{ SYS_linkat, EIO, RC_UNKNOWN },
+	{ SYS_linkat, ETIMEDOUT, RC_UNKNOWN },
+	{ SYS_linkat, EINTR, RC_UNKNOWN },
+	{ SYS_linkat, ENOSPC, RC_RETRY },
+	{ SYS_linkat, EACCES, RC_DENIED },
+	{ SYS_pwrite64, EIO, RC_RETRY },
+	{ SYS_pwrite64, EDQUOT, RC_RETRY },
+	{ SYS_openat2, EIO, RC_RETRY },
+	{ SYS_openat2, ESTALE, RC_RETRY },
+};
+
+START_TEST(a_put_whose_answer_may_be_lost_is_unknown)
+{
+	const struct failing *f = &failings[_i];
+	char base[PATH_ROOM];
+	int fd = -1;
+
+	(void)fresh(base, disk);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(put("a/y"), RC_OK);
+	deny_call(f->number, f->sys);
+	ck_assert_int_eq(put("a/x"), f->rc);
+	ck_assert_int_eq(e.sys, f->sys);
+	ck_assert_int_eq(s->ops->put_locked(s, "a/x", "", 0, &fd, NULL, &call, &e),
+			 f->number == SYS_pwrite64 ? RC_OK : f->rc);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(a_change_whose_answer_may_be_lost_is_unknown)
+{
+	char base[PATH_ROOM];
+	int fd = -1;
+
+	(void)fresh(base, disk);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(put("a/x"), RC_OK);
+	ck_assert_int_eq(
+		s->ops->put_locked(s, "a/y", "", 0, &fd, NULL, &call, &e), RC_OK);
+	deny_call(SYS_unlinkat, EIO);
+	deny_call(SYS_renameat2, EIO);
+	ck_assert_int_eq(s->ops->del(s, "a/x", &call, &e), RC_UNKNOWN);
+	ck_assert_int_eq(s->ops->move(s, "a/x", "a/z", &call, &e), RC_UNKNOWN);
+	/* Not to be seen is not gone: never told as absent. */
+	deny_call_with(SYS_newfstatat, 3, AT_SYMLINK_NOFOLLOW, EIO);
+	ck_assert_int_eq(s->ops->renew(s, "a/x", "", 0, NULL, &call, &e),
+			 RC_UNKNOWN);
+	ck_assert_int_eq(s->ops->renew_locked(s, "a/y", fd, "", 0, NULL, &e),
+			 RC_UNKNOWN);
+	deny_call(SYS_openat2, EIO);
+	ck_assert_int_eq(s->ops->renew_locked(s, "a/y", fd, "", 0, NULL, &e),
+			 RC_RETRY);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(what_may_not_last_is_unknown)
+{
+	static const struct store_manners manners = { .durable = true };
+	char base[PATH_ROOM];
+
+	(void)fresh(base, disk);
+	ck_assert_int_eq(store_open(&s, "", base, &manners, &call, &e), RC_OK);
+	ck_assert_int_eq(put("a/x"), RC_OK);
+	deny_call(SYS_fsync, EIO);
+	ck_assert_int_eq(s->ops->del(s, "a/x", &call, &e), RC_UNKNOWN);
+	ck_assert_int_eq(put("a/y"), RC_RETRY); /* before it had a name */
+	ck_assert_int_eq(put("d/"), RC_UNKNOWN);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(a_listing_that_cannot_be_read_is_no_empty_one)
+{
+	char base[PATH_ROOM];
+
+	(void)fresh(base, disk);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(put("a/x"), RC_OK);
+	deny_call(SYS_getdents64, EIO);
+	ck_assert_int_eq(s->ops->names(s, "a/", see_nothing, NULL, &call, &e),
+			 RC_RETRY);
+	deny_call(SYS_openat2, ESTALE);
+	ck_assert_int_eq(s->ops->names(s, "a/", see_nothing, NULL, &call, &e),
+			 RC_RETRY);
+	store_close(s);
+}
+END_TEST
+
 START_TEST(a_file_where_a_directory_should_be_is_said)
 {
 	char base[PATH_ROOM], path[PATH_ROOM];
@@ -798,6 +895,11 @@ int main(void)
 	tcase_add_loop_test(owners, modes_that_a_format_wants_are_kept, 0, 2);
 	tcase_add_test(obstacles, a_read_only_file_system_is_said);
 	tcase_add_test(obstacles, a_full_disk_is_said_and_nothing_left);
+	tcase_add_loop_test(obstacles, a_put_whose_answer_may_be_lost_is_unknown,
+			    0, sizeof(failings) / sizeof(failings[0]));
+	tcase_add_test(obstacles, a_change_whose_answer_may_be_lost_is_unknown);
+	tcase_add_test(obstacles, what_may_not_last_is_unknown);
+	tcase_add_test(obstacles, a_listing_that_cannot_be_read_is_no_empty_one);
 	tcase_add_test(obstacles, a_file_where_a_directory_should_be_is_said);
 	tcase_add_test(obstacles,
 		       a_directory_that_was_moved_away_is_not_believed);

@@ -133,6 +133,32 @@ static enum rc refuse(const struct dir_store *d, const char *name, int sys,
 	return rc;
 }
 
+/* The same for the step that others see: where an answer may have been lost
+ * on its way, it may have been done. */
+static enum rc refuse_step(const struct dir_store *d, const char *name, int sys,
+			   struct err *e)
+{
+	enum rc rc = refuse(d, name, sys, e);
+
+	switch (sys) {
+	case EINTR:
+	case EIO:
+	case EREMOTEIO:
+	case ETIMEDOUT:
+	case ENOTCONN:
+	case ECONNRESET:
+	case ECONNABORTED:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case ESHUTDOWN:
+		return RC_UNKNOWN;
+	default:
+		return rc;
+	}
+}
+
 /* --- kinds of file systems --- */
 
 struct file_system {
@@ -350,8 +376,11 @@ static enum rc place_find(const struct dir_store *d, struct place *p,
 static enum rc place_sync(const struct dir_store *d, const struct place *p,
 			  const char *name, struct err *e)
 {
-	if (d->base.manners.durable && fsync(p->dir) < 0)
-		return refuse(d, name, errno, e);
+	/* Seen by others already, whether or not it will last. */
+	if (d->base.manners.durable && fsync(p->dir) < 0) {
+		(void)refuse(d, name, errno, e);
+		return RC_UNKNOWN;
+	}
 	return RC_OK;
 }
 
@@ -783,7 +812,7 @@ static enum rc put_directory(struct dir_store *d, struct place *p,
 	if (make_directory(d, p->dir, p->leaf))
 		return place_sync(d, p, name, e);
 	if (errno != EEXIST)
-		return refuse(d, name, errno, e);
+		return refuse_step(d, name, errno, e);
 	if (when == STORE_PUT_ALWAYS &&
 	    fstatat(p->dir, p->leaf, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISDIR(st.st_mode))
@@ -803,8 +832,10 @@ static enum rc put_file(struct dir_store *d, struct place *p, const char *name,
 	if (!draft_open(d, p, when == STORE_PUT_ALWAYS ? DRAFT_NAMED : DRAFT_ANY,
 			&draft))
 		return refuse(d, name, errno, e);
-	if (!draft_write(d, &draft, data, len) || !draft_publish(p, &draft, when))
+	if (!draft_write(d, &draft, data, len))
 		rc = refuse(d, name, errno, e);
+	else if (!draft_publish(p, &draft, when))
+		rc = refuse_step(d, name, errno, e);
 	else
 		rc = place_sync(d, p, name, e);
 	if (rc == RC_OK && tag)
@@ -856,7 +887,7 @@ static enum rc dir_del(struct store *s, const char *name,
 		rc = err_sys(e, RC_EXISTS, ENOTEMPTY, "%.100s/%.80s", s->shown,
 			     name);
 	else
-		rc = refuse(d, name, errno, e);
+		rc = refuse_step(d, name, errno, e);
 	place_close(&p);
 	return rc;
 }
@@ -1071,22 +1102,24 @@ static enum rc renew_open(struct dir_store *d, const char *name, int fd,
 			  const void *data, size_t len, struct store_tag *tag,
 			  struct err *e)
 {
+	struct stat st, now;
 	struct place p;
-	struct stat st;
 	enum rc rc;
 
 	if (!write_all(fd, data, len) || fstat(fd, &st) < 0)
-		return refuse(d, name, errno, e);
+		return refuse_step(d, name, errno, e);
 	if ((size_t)st.st_size != len &&
 	    (ftruncate(fd, (off_t)len) < 0 || fstat(fd, &st) < 0))
-		return refuse(d, name, errno, e);
+		return refuse_step(d, name, errno, e);
 	if ((d->base.manners.durable || d->base.lag > 0) && fsync(fd) < 0)
-		return refuse(d, name, errno, e);
+		return refuse_step(d, name, errno, e);
 	rc = place_find(d, &p, name, e);
 	if (rc != RC_OK)
 		return rc;
-	if (!is_ours(&p, &st))
-		rc = err_set(e, RC_ABSENT, "%.100s/%.80s was removed",
+	if (fstatat(p.dir, p.leaf, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		rc = refuse_step(d, name, errno, e);
+	else if (now.st_ino != st.st_ino || now.st_dev != st.st_dev)
+		rc = err_set(e, RC_ABSENT, "%.100s/%.80s was replaced",
 			     d->base.shown, name);
 	else if (tag)
 		*tag = tag_of(&st);
@@ -1182,7 +1215,8 @@ static enum rc dir_move(struct store *s, const char *from, const char *to,
 		else if (errno == ENOTEMPTY)
 			rc = refuse(d, to, EEXIST, e);
 		else
-			rc = refuse(d, errno == EEXIST ? to : from, errno, e);
+			rc = refuse_step(d, errno == EEXIST ? to : from, errno,
+					 e);
 		if (rc == RC_OK && target.dir != source.dir)
 			rc = place_sync(d, &source, from, e);
 		place_close(&target);
@@ -1216,9 +1250,10 @@ static enum rc put_locked_at(struct dir_store *d, struct place *p,
 		rc = refuse(d, name, errno, e);
 	if (rc == RC_OK && !sees_locks(d, draft.fd, draft.st.st_dev))
 		rc = unseen_lock(d, name, e);
-	if (rc == RC_OK && (flock(draft.fd, LOCK_EX | LOCK_NB) < 0 ||
-			    !draft_publish(p, &draft, STORE_PUT_IF_ABSENT)))
+	if (rc == RC_OK && flock(draft.fd, LOCK_EX | LOCK_NB) < 0)
 		rc = refuse(d, name, errno, e);
+	if (rc == RC_OK && !draft_publish(p, &draft, STORE_PUT_IF_ABSENT))
+		rc = refuse_step(d, name, errno, e);
 	if (rc == RC_OK)
 		rc = place_sync(d, p, name, e);
 	if (rc == RC_OK) {
