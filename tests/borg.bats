@@ -210,7 +210,7 @@ TURN
 #!/bin/bash
 # turns MODE COUNT: with ours.
 for ((i = 0; i < $2; i++)); do
-	"$REPOLOCK" with-lock "-$1" -r "$LOC" -- flock -n "-$1" "$T/record" \
+	"$REPOLOCK" with-lock -q "-$1" -r "$LOC" -- flock -n "-$1" "$T/record" \
 		sh -c 'sleep 0.002; echo ours >>"$1"' sh "$T/record" ||
 		echo "ours $1" >>"$T/overlap"
 done
