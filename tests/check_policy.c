@@ -1271,6 +1271,27 @@ START_TEST(descendants_waited_for_are_killed_when_the_lock_is_lost)
 }
 END_TEST
 
+START_TEST(a_signal_ends_the_descendants_waited_for)
+{
+	config.descendants = DESCENDANTS_WAIT;
+	hold();
+	happens(EVENT_COMMAND_ENDED);
+	is_signalled(SIGINT); /* the command's own Ctrl-C */
+	ck_assert_int_eq(s.kill, 0);
+	tick(S);
+	ck_assert_int_eq(s.kill, 0);
+	is_signalled(SIGTERM);
+	ck_assert_int_eq(s.kill, SIGTERM);
+	ck_assert(s.say & SAY_LINGERING);
+	killed(SIGTERM, 1, 0);
+	tick(11 * S);
+	ck_assert_int_eq(s.kill, SIGKILL);
+	killed(SIGKILL, 0, 0);
+	answer(JOB_RELEASE, RC_OK);
+	ck_assert_int_eq(p.verdict, VERDICT_COMMAND);
+}
+END_TEST
+
 START_TEST(descendants_are_left_with_a_warning)
 {
 	config.descendants = DESCENDANTS_LEAVE;
@@ -1651,6 +1672,7 @@ static Suite *suite(void)
 	tcase_add_test(ending, descendants_are_waited_for_and_the_lock_kept);
 	tcase_add_test(ending,
 		       descendants_waited_for_are_killed_when_the_lock_is_lost);
+	tcase_add_test(ending, a_signal_ends_the_descendants_waited_for);
 	tcase_add_test(ending, descendants_are_left_with_a_warning);
 	tcase_add_test(ending,
 		       the_lock_is_not_released_before_the_command_itself_ended);

@@ -189,3 +189,16 @@ ticks_of()
 	done
 	echo $sum
 }
+
+@test "a signal ends the waiting for a daemon, and the daemon" {
+	daemonizing a '' --descendants wait
+	daemon=$(daemon_of a)
+	# What comes within the second after the command's end is not meant.
+	kill -TERM "${PID[a]}"
+	never 'gone $daemon' 0.5
+	wait_until 'kill -TERM ${PID[a]}; gone $daemon'
+	finish a
+	is 3 $status
+	has "^repolock: .*$daemon"
+	is_free
+}

@@ -20,6 +20,7 @@ struct board {
 	/* By the keeper. */
 	_Atomic int64_t guard; /* struct boot: past it the front ends it all */
 	_Atomic bool went;     /* the command may run */
+	_Atomic bool ended;    /* the command, though not all it started */
 	_Atomic bool settled;  /* nothing of it runs any more; outcome holds */
 	_Atomic bool done;     /* nothing is left to do */
 	_Atomic bool lost;     /* the lock was lost, or ran out */

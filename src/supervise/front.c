@@ -168,10 +168,16 @@ static bool caller_ignores(int sig)
 	       action.sa_handler == SIG_IGN;
 }
 
-/* Before "go" a signal does to us what it would do to the command. */
-static void on_early_signal(struct front *f, int sig)
+/*
+ * With no command, before "go" and when it has ended, a signal does to us what
+ * it would do to the command: the waiting, for the lock or for what the
+ * command left, or the removing is cut short.
+ */
+static void on_own_signal(struct front *f, int sig)
 {
 	struct message message = { .kind = MESSAGE_SIGNAL, .value = sig };
+	bool settling = atomic_load(&f->board->ended) &&
+			!atomic_load(&f->board->settled);
 
 	if (harmless(sig) || caller_ignores(sig))
 		return;
@@ -179,7 +185,8 @@ static void on_early_signal(struct front *f, int sig)
 		stop_self(sig);
 		return;
 	}
-	if (f->withdrawn == 0) {
+	/* Ending what is left takes the grace that the user has set. */
+	if (f->withdrawn == 0 && !settling) {
 		f->withdrawn = sig;
 		f->withdraw_until = boot_add(boot_now(), withdraw_patience);
 	}
@@ -238,7 +245,7 @@ static void ask_witness(struct front *f, int sig, bool relay, bool by_kernel)
 static void on_signal(struct front *f, const struct signalfd_siginfo *info)
 {
 	int sig = (int)info->ssi_signo;
-	bool by_kernel = sent_by_kernel(info), went;
+	bool by_kernel = sent_by_kernel(info), runs;
 
 	/* SIGPIPE and the like, by a write of our own. */
 	if (sig >= WITNESS_SIGNALS || info->ssi_pid == (uint32_t)getpid())
@@ -249,11 +256,11 @@ static void on_signal(struct front *f, const struct signalfd_siginfo *info)
 		on_continued(f);
 		return;
 	}
-	went = atomic_load(&f->board->went);
-	ask_witness(f, sig, went && (!by_kernel || !of_terminal(sig)),
+	runs = atomic_load(&f->board->went) && !atomic_load(&f->board->ended);
+	ask_witness(f, sig, runs && (!by_kernel || !of_terminal(sig)),
 		    by_kernel);
-	if (!went)
-		on_early_signal(f, sig);
+	if (!runs)
+		on_own_signal(f, sig);
 }
 
 static void reap(struct front *f)

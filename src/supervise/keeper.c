@@ -714,6 +714,7 @@ static bool look_at_command(struct keeper *k)
 		} else {
 			k->reaped = true;
 			k->status = status;
+			atomic_store(&k->board->ended, true);
 			return true;
 		}
 	}

@@ -736,6 +736,11 @@ static void on_signal(struct policy *p, const struct event *event,
 	} else if (p->phase == PHASE_RELEASING) {
 		p->patience = boot_min(p->patience,
 				       boot_add(now, hurried_patience));
+	} else if (p->phase == PHASE_SETTLING && !finite(p->settle_until.ns)) {
+		/* Waiting for descendants; one that came with the command's
+		 * own end, as Ctrl-C does, was not meant for them. */
+		s->say |= SAY_LINGERING;
+		stop(p, now, p->config.grace, s);
 	} else if (holds(p) && !p->command_ended) {
 		s->relay = event->signal;
 	}
