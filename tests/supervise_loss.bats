@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The lock is lost, or may be: the command is dead in time, and whoever called
+# knows it by the exit code.
+
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
+
+load lib/common
+
+teardown()
+{
+	thaw
+	[ -z "${MOUNTED-}" ] || umount -l "$MOUNTED"
+	common_teardown
+}
+
+remove_claim()
+{
+	rm "$LOC"/.repolock/default/x.*
+}
+
+# ticks NAME: milliseconds from now until its command is gone.
+until_gone()
+{
+	local begun
+	begun=$(milliseconds)
+	wait_until "gone $(command_of "$1")" "${2-}" >&2 || return
+	echo $(($(milliseconds) - begun))
+}
+
+# The keeper watches its claim; it begins to when the command has run for a
+# moment. A user can have few inotify instances, which jobs beside may use up.
+watches()
+{
+	find "/proc/$(keeper_of "$1")/fd" -lname '*inotify*' 2>/dev/null | grep -q .
+}
+
+@test "a claim that is removed ends the command at once" {
+	local i
+	for i in 1 2 3 4 5 6 7 8; do
+		locked a
+		wait_until 'inside a'
+		! wait_until 'watches a' 2 || break
+		release a
+		finish a
+		rm "$T"/a.*
+	done
+	remove_claim
+	took=$(until_gone a)
+	echo "took $took ms"
+	[ "$took" -le 1000 ]
+	finish a
+	is 122 $status
+	has '^repolock: .*lost'
+}
+
+@test "a claim that is removed right after the start is noticed, too" {
+	locked a --ttl 3s
+	wait_until 'inside a'
+	remove_claim
+	[ "$(until_gone a)" -le 3000 ]
+	finish a
+	is 122 $status
+}
+
+@test "a lost lock is told by --lost-exit-code" {
+	locked a --ttl 2s --lost-exit-code 72
+	wait_until 'inside a'
+	sleep 0.3
+	remove_claim
+	finish a
+	is 72 $status
+}
+
+@test "after a loss one that ignores SIGTERM is killed after the grace" {
+	locked a stubborn --ttl 3s --kill-after 0.5s
+	wait_until 'inside a'
+	sleep 0.3
+	remove_claim
+	took=$(until_gone a)
+	[ "$took" -ge 400 ] && [ "$took" -le 2500 ]
+	finish a
+	is 122 $status
+}
+
+@test "a command that cleans up after SIGTERM has the grace for it" {
+	start a "$REPOLOCK" with-lock -r "$LOC" --ttl 8s \
+		--kill-after 5s -- sh -c '
+		trap "sleep 0.3; : >$T/cleaned; exit 0" TERM
+		echo $$ >$T/a.pid; : >$T/a.inside
+		while :; do sleep 0.05; done'
+	wait_until 'inside a'
+	sleep 0.3
+	remove_claim
+	finish a
+	is 122 $status
+	[ -e "$T/cleaned" ]
+}
+
+@test "--on-lost kill gives no grace" {
+	locked a slow --ttl 6s --on-lost kill --kill-after 5s
+	wait_until 'inside a'
+	sleep 0.3
+	remove_claim
+	until_gone a
+	finish a
+	is 122 $status
+	not test -e "$T/a.stopping"
+}
+
+@test "a daemon of the command is ended by a loss as well" {
+	locked a parent --ttl 2s
+	wait_until 'inside a'
+	daemon=$(pid_in a.daemon)
+	sleep 0.3
+	remove_claim
+	finish a
+	is 122 $status
+	gone "$daemon"
+}
+
+@test "a command stopped by its user is ended by a loss" {
+	locked a --ttl 2s
+	wait_until 'inside a'
+	kill -STOP "$(command_of a)"
+	sleep 0.3
+	remove_claim
+	wait_until 'gone $(command_of a)'
+	finish a
+	is 122 $status
+}
+
+@test "a location that is removed while held is a loss" {
+	locked a --ttl 2s
+	wait_until 'inside a'
+	sleep 0.3
+	rm -r "$LOC"
+	[ "$(until_gone a)" -le 2000 ]
+	finish a
+	is 122 $status
+	mkdir "$LOC"
+}
+
+# --- file systems that fail ----------------------------------------------
+
+# Makes $LOC a file system of its own, on a file. $1: its size.
+mount_location()
+{
+	truncate -s "$1" "$T/image"
+	mkfs.ext4 -q -N 64 "$T/image" 2>/dev/null
+	mount -o loop,errors=remount-ro "$T/image" "$LOC" 2>/dev/null ||
+		skip 'kernel: no file system can be mounted here'
+	MOUNTED=$LOC
+	rmdir "$LOC/lost+found"
+}
+
+freeze()
+{
+	fsfreeze -f "$LOC"
+	FROZEN=$LOC
+}
+
+thaw()
+{
+	[ -z "${FROZEN-}" ] || fsfreeze -u "$FROZEN"
+	FROZEN=
+}
+
+@test "a refresh that hangs for ever does not outlive the lease" {
+	mount_location 8M
+	locked a --ttl 2s
+	wait_until 'inside a'
+	sleep 0.3
+	freeze
+	took=$(until_gone a 5)
+	echo "took $took ms"
+	[ "$took" -le 2000 ]
+	# The front ends, though the keeper cannot.
+	finish a 5
+	is 122 $status
+	thaw
+	wait_until is_free
+}
+
+@test "a refresh that hangs for a moment harms nothing" {
+	mount_location 8M
+	locked a --ttl 8s
+	wait_until 'inside a'
+	# Over the time of the first refresh, at a third of the term.
+	sleep 2.3
+	freeze
+	sleep 1
+	thaw
+	never 'gone $(command_of a)' 3
+	release a
+	finish a
+	is 0 $status
+}
+
+@test "a release that hangs is given up when it is told to" {
+	mount_location 8M
+	locked a --ttl 2s
+	wait_until 'inside a'
+	freeze
+	release a
+	wait_until 'gone $(command_of a)'
+	kill -TERM "${PID[a]}"
+	finish a
+	is 0 $status
+	thaw
+	wait_until is_free
+}
+
+@test "a file system that turns read-only while held ends the command in time" {
+	mount_location 8M
+	locked a --ttl 2s
+	wait_until 'inside a'
+	# As it does by itself after an error.
+	device=$(findmnt -no SOURCE "$LOC")
+	echo 1 >"/sys/fs/ext4/${device##*/}/trigger_fs_error"
+	not touch "$LOC/file"
+	[ "$(until_gone a 5)" -le 2500 ]
+	kill -TERM "${PID[a]}"
+	finish a
+	is 122 $status
+	umount -l "$LOC"
+	MOUNTED=
+}
+
+@test "a full file system refuses the lock with a reason, and leaves nothing" {
+	mount_location 1M
+	dd if=/dev/zero of="$LOC/fill" bs=1k 2>/dev/null || true
+	i=0
+	while : >"$LOC/file$i"; do i=$((i + 1)); done 2>/dev/null
+	expect 125 lock -n -- true
+	has '^repolock: .*no space left'
+	rm "$LOC"/file* "$LOC/fill"
+	is_free
+}
+
+@test "a file system that fills up while held harms nothing" {
+	mount_location 1M
+	locked a --ttl 2s
+	wait_until 'inside a'
+	dd if=/dev/zero of="$LOC/fill" bs=1k 2>/dev/null || true
+	never 'gone $(command_of a)' 2.5
+	release a
+	finish a
+	is 0 $status
+	rm "$LOC/fill"
+	is_free
+}
