@@ -299,12 +299,15 @@ waiting_front()
 	type "PS1='inner> ' ${W}bash --norc --noprofile --noediting -i"
 	see '^inner> $'
 	type "$T/sleep 60"
+	# What is typed before it runs, Ctrl-Z would throw away.
+	wait_until 'pgrep -f "^$T/sleep 60"'
+	inner=$(pgrep -f "^$T/sleep 60")
 	key C-z
 	see 'Stopped'
 	see 'inner> $'
 	is_held
 	type 'fg'
-	sleep 0.2
+	wait_until '! is_stopped $inner'
 	key C-c
 	see 'inner> $'
 	type 'exit 3'
