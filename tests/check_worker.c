@@ -42,6 +42,7 @@ static void receive(struct answer *answer)
 	struct pollfd ready = { .fd = worker.ready_fd, .events = POLLIN };
 
 	ck_assert_int_eq(poll(&ready, 1, 10000), 1);
+	worker_look(&worker);
 	ck_assert(worker_take(&worker, answer));
 }
 
@@ -160,6 +161,7 @@ START_TEST(cancelling_again_and_again_ends_a_job_that_blocks)
 		if (poll(&ready, 1, 10) == 1)
 			break;
 	}
+	worker_look(&worker);
 	ck_assert(worker_take(&worker, &answer));
 	ck_assert_int_eq(answer.rc, RC_CANCELLED);
 }
@@ -220,6 +222,34 @@ START_TEST(many_jobs_in_a_row_never_meet)
 }
 END_TEST
 
+START_TEST(the_watch_comes_between_jobs)
+{
+	static const struct scripted_step steps[] = {
+		{ .op = SCRIPTED_REFRESH, .how = SCRIPTED_DEAF,
+		  .delay = 20 * NSEC_PER_MSEC },
+	};
+	struct pollfd ready;
+	struct answer answer;
+	int fd = -2;
+
+	start(steps, 1);
+	scripted_setting.loss_fd = 77;
+	ck_assert(!worker_watched(&worker, &fd));
+	post(JOB_REFRESH);
+	worker_watch(&worker);
+	while (worker.busy || fd == -2) {
+		ready = (struct pollfd){ .fd = worker.ready_fd,
+					 .events = POLLIN };
+		ck_assert_int_eq(poll(&ready, 1, 10000), 1);
+		worker_look(&worker);
+		(void)worker_take(&worker, &answer);
+		(void)worker_watched(&worker, &fd);
+	}
+	ck_assert_int_eq(fd, 77);
+	ck_assert_int_eq(answer.rc, RC_OK);
+}
+END_TEST
+
 START_TEST(a_job_can_be_done_in_place)
 {
 	struct work work = { .job = JOB_ACQUIRE, .give_up = BOOT_NEVER };
@@ -251,6 +281,7 @@ static Suite *suite(void)
 	tcase_add_test(t, a_cancelled_job_does_not_cancel_the_next);
 	tcase_add_test(t, nothing_is_taken_while_the_job_runs);
 	tcase_add_test(t, many_jobs_in_a_row_never_meet);
+	tcase_add_test(t, the_watch_comes_between_jobs);
 	tcase_add_test(t, a_job_can_be_done_in_place);
 	return all;
 }

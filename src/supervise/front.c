@@ -442,6 +442,18 @@ static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
 	}
 }
 
+static void done(const struct front *f, struct outcome *outcome)
+{
+	*outcome = f->board->outcome;
+	/* A password that was not given for Ctrl-C, or a store's call that a
+	 * signal cut short, is no failure. */
+	if (outcome->how == OUTCOME_FAILED && f->withdrawn != 0 &&
+	    !atomic_load(&f->board->went)) {
+		outcome->how = OUTCOME_INTERRUPTED;
+		outcome->status = f->withdrawn;
+	}
+}
+
 static void arm(const struct front *f)
 {
 	struct boot wake = { atomic_load(&f->board->guard) };
@@ -509,7 +521,6 @@ static void reap_keeper(const struct front *f)
 
 static void finish(struct front *f)
 {
-	reap_keeper(f);
 	witness_stop();
 	forget_signals(f);
 	if (f->lock_fd >= 0)
@@ -520,6 +531,7 @@ static void finish(struct front *f)
 		(void)close(f->signals);
 	if (f->timer >= 0)
 		(void)close(f->timer);
+	reap_keeper(f); /* it has had the time to end meanwhile */
 }
 
 void front_run(const struct front_start *start, struct outcome *outcome)
@@ -545,7 +557,7 @@ void front_run(const struct front_start *start, struct outcome *outcome)
 	while (!f->over && !late)
 		late = turn(f);
 	if (atomic_load(&f->board->done))
-		*outcome = f->board->outcome;
+		done(f, outcome);
 	else
 		keeper_failed(f, late, outcome);
 	finish(f);

@@ -18,8 +18,6 @@
 #include "supervise/worker.h"
 #include "util/text.h"
 
-/* A command that is this short needs no worker. */
-static const nsec worker_delay = 20 * NSEC_PER_MSEC;
 /* A system call that blocks is interrupted again after this. */
 static const nsec poke_again = 50 * NSEC_PER_MSEC;
 /* The front got the same signal as we within this time: it was sent to all
@@ -53,7 +51,6 @@ struct keeper {
 
 	struct boot worker_at; /* when to start it; BOOT_NEVER: not by time */
 	struct boot poke_at;
-	struct boot loss_at; /* when to ask for loss_fd; BOOT_NEVER: not */
 	bool hinted; /* do not look at loss_fd until it was emptied */
 	bool front_gone;
 
@@ -607,10 +604,8 @@ static void go(struct keeper *k)
 	command_tell_lock(k->command, &k->mine);
 	atomic_store(&k->board->went, true);
 	command_go(k->command);
-	if (!k->worker.started)
-		k->worker_at = boot_add(boot_now(), worker_delay);
-	if (k->lock->ops->loss_fd)
-		k->loss_at = boot_add(boot_now(), LOCK_LOSS_AFTER);
+	/* A command shorter than this needs no worker either. */
+	k->worker_at = boot_add(boot_now(), LOCK_LOSS_AFTER);
 	if (k->lock->warning)
 		tell_text(k, NOTICE_WARNING, k->lock->warning);
 	if (tree_usable() == RC_UNSUPPORTED)
@@ -795,19 +790,12 @@ static void on_answer(struct keeper *k)
 	struct answer answer;
 	struct event event;
 
+	worker_look(&k->worker);
+	(void)worker_watched(&k->worker, &k->loss_fd);
 	if (!worker_take(&k->worker, &answer))
 		return;
 	note_answer(k, &answer, &event);
 	step(k, event);
-}
-
-/* Whoever watches pays for it at the end; a short command shall not. */
-static void check_loss(struct keeper *k)
-{
-	if (!boot_reached(boot_now(), k->loss_at) || k->worker.busy)
-		return;
-	k->loss_at = BOOT_NEVER;
-	k->loss_fd = k->lock->ops->loss_fd(k->lock);
 }
 
 /* Early enough for the first refresh, but not in the command's way. */
@@ -817,8 +805,9 @@ static void check_worker(struct keeper *k)
 
 	if (boot_reached(boot_now(), k->worker_at)) {
 		k->worker_at = BOOT_NEVER;
-		if (!k->worker.started)
-			(void)worker_start(&k->worker, k->lock, &e);
+		if (k->worker.started ||
+		    worker_start(&k->worker, k->lock, &e) == RC_OK)
+			worker_watch(&k->worker);
 	}
 	if (boot_reached(boot_now(), k->poke_at)) {
 		k->poke_at = BOOT_NEVER;
@@ -833,9 +822,6 @@ static void arm(const struct keeper *k)
 				    boot_min(k->worker_at, k->poke_at));
 	struct itimerspec when = { 0 };
 
-	/* While the worker has the lock its answer is waited for instead. */
-	if (!k->worker.busy)
-		wake = boot_min(wake, k->loss_at);
 	if (k->asked != 0)
 		wake = boot_min(wake, boot_add(k->asked_at, look_at_front));
 	if (wake.ns < NSEC_FOREVER) {
@@ -880,10 +866,24 @@ static void turn(struct keeper *k)
 	}
 	check_asked(k);
 	check_worker(k);
-	check_loss(k);
 }
 
 /* --- beginning --------------------------------------------------------- */
+
+static struct keeper *asking;
+
+/* A person may take as long as it takes; the store may not. */
+static bool ask_unguarded(const char *prompt, char *answer, size_t size)
+{
+	struct boot guard = { atomic_load(&asking->board->guard) };
+	struct boot began = boot_now();
+	bool given;
+
+	set_guard(asking, BOOT_NEVER);
+	given = asking->plan->wish.ask(prompt, answer, size);
+	set_guard(asking, boot_add(guard, boot_until(began, boot_now())));
+	return given;
+}
 
 static enum rc open_lock(struct keeper *k, struct err *e)
 {
@@ -896,6 +896,9 @@ static enum rc open_lock(struct keeper *k, struct err *e)
 	self.keeper.start = process_start(self.keeper.pid);
 	wish = k->plan->wish;
 	wish.self = &self;
+	asking = k;
+	if (wish.ask)
+		wish.ask = ask_unguarded;
 	if (k->plan->open)
 		return k->plan->open(&k->lock, &wish, &call, e);
 	return lock_open(&k->lock, &wish, &call, e);
@@ -942,7 +945,6 @@ _Noreturn void keeper_run(const struct keeper_start *start)
 	k.front = start->front;
 	k.loss_fd = -1;
 	k.worker_at = BOOT_NEVER;
-	k.loss_at = BOOT_NEVER;
 	k.poke_at = BOOT_NEVER;
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (command_fork(k.command, &e) != RC_OK) {

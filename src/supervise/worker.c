@@ -70,10 +70,33 @@ static void poked(int sig)
 	(void)sig; /* being there is enough: the system call ends */
 }
 
+static void watch(struct worker *w)
+{
+	int fd = w->lock->ops->loss_fd(w->lock);
+
+	(void)pthread_mutex_lock(&w->mutex);
+	w->loss_fd = fd;
+	w->has_watch = true;
+	(void)pthread_mutex_unlock(&w->mutex);
+}
+
+static void work(struct worker *w, const struct work *todo)
+{
+	struct answer answer;
+
+	memset(&answer, 0, sizeof(answer));
+	work_perform(w->lock, todo, w->cancel_fd, &answer);
+	(void)pthread_mutex_lock(&w->mutex);
+	w->answer = answer;
+	w->has_answer = true;
+	(void)pthread_mutex_unlock(&w->mutex);
+}
+
 static void *run(void *arg)
 {
 	struct worker *w = arg;
-	struct work work;
+	struct work todo = { .job = JOB_NONE };
+	bool watching;
 	sigset_t poke;
 
 	(void)sigemptyset(&poke);
@@ -81,14 +104,19 @@ static void *run(void *arg)
 	(void)pthread_sigmask(SIG_UNBLOCK, &poke, NULL);
 	for (;;) {
 		(void)pthread_mutex_lock(&w->mutex);
-		while (!w->has_work)
+		while (!w->has_work && !w->wants_watch)
 			(void)pthread_cond_wait(&w->posted, &w->mutex);
-		w->has_work = false;
-		work = w->work;
+		watching = w->wants_watch;
+		w->wants_watch = false;
+		if (!watching) {
+			w->has_work = false;
+			todo = w->work;
+		}
 		(void)pthread_mutex_unlock(&w->mutex);
-		/* The main thread does not look at the answer before the
-		 * descriptor says so, which orders the memory as well. */
-		work_perform(w->lock, &work, w->cancel_fd, &w->answer);
+		if (watching)
+			watch(w);
+		else
+			work(w, &todo);
 		(void)eventfd_write(w->ready_fd, 1);
 	}
 	return NULL;
@@ -160,13 +188,47 @@ void worker_cancel(struct worker *w)
 	(void)pthread_kill(w->thread, poke_signal());
 }
 
-bool worker_take(struct worker *w, struct answer *answer)
+void worker_look(struct worker *w)
 {
 	eventfd_t count;
 
-	if (!w->busy || eventfd_read(w->ready_fd, &count) < 0)
-		return false;
-	w->busy = false;
-	*answer = w->answer;
-	return true;
+	(void)eventfd_read(w->ready_fd, &count);
+}
+
+bool worker_take(struct worker *w, struct answer *answer)
+{
+	bool there;
+
+	(void)pthread_mutex_lock(&w->mutex);
+	there = w->has_answer;
+	if (there)
+		*answer = w->answer;
+	w->has_answer = false;
+	(void)pthread_mutex_unlock(&w->mutex);
+	if (there)
+		w->busy = false;
+	return there;
+}
+
+void worker_watch(struct worker *w)
+{
+	if (!w->lock->ops->loss_fd)
+		return;
+	(void)pthread_mutex_lock(&w->mutex);
+	w->wants_watch = true;
+	(void)pthread_cond_signal(&w->posted);
+	(void)pthread_mutex_unlock(&w->mutex);
+}
+
+bool worker_watched(struct worker *w, int *loss_fd)
+{
+	bool there;
+
+	(void)pthread_mutex_lock(&w->mutex);
+	there = w->has_watch;
+	if (there)
+		*loss_fd = w->loss_fd;
+	w->has_watch = false;
+	(void)pthread_mutex_unlock(&w->mutex);
+	return there;
 }

@@ -48,9 +48,12 @@ struct worker {
 	bool started;
 	bool busy; /* main thread only: between post and take */
 	bool cancelled;
-	bool has_work;
+	/* Below: under mutex. */
+	bool has_work, has_answer;
+	bool wants_watch, has_watch;
 	struct work work;
 	struct answer answer;
+	int loss_fd;
 };
 
 /* RC_RETRY: no thread or descriptor to be had now. */
@@ -66,7 +69,15 @@ void worker_post(struct worker *w, const struct work *work);
  */
 void worker_cancel(struct worker *w);
 
-/* After ready_fd became readable; false: a false alarm. */
+/* After ready_fd became readable: empty it, then take what is there. */
+void worker_look(struct worker *w);
 bool worker_take(struct worker *w, struct answer *answer);
+
+/*
+ * Ask the lock for its loss_fd, between two jobs; it touches the store, so it
+ * may block as well. worker_watched gives it, once; -1: none.
+ */
+void worker_watch(struct worker *w);
+bool worker_watched(struct worker *w, int *loss_fd);
 
 #endif
