@@ -292,17 +292,6 @@ START_TEST(a_higher_exclusive_claim_surpasses)
 }
 END_TEST
 
-START_TEST(only_a_tombstone_below_another_is_dispensable)
-{
-	add(LEASE_TOMBSTONE, LOCK_SHARED, 4, UUID_A);
-	add(LEASE_CLAIM, LOCK_EXCLUSIVE, 9, UUID_B);
-	ck_assert(!lease_view_dispensable(&view, &view.names[0]));
-	add(LEASE_TOMBSTONE, LOCK_SHARED, 5, UUID_C);
-	ck_assert(lease_view_dispensable(&view, &view.names[0]));
-	ck_assert(!lease_view_dispensable(&view, &view.names[2]));
-}
-END_TEST
-
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 int main(void)
@@ -335,7 +324,6 @@ int main(void)
 			    COUNT(ranks));
 	tcase_add_test(views, a_tombstone_not_below_surpasses);
 	tcase_add_test(views, a_higher_exclusive_claim_surpasses);
-	tcase_add_test(views, only_a_tombstone_below_another_is_dispensable);
 	suite_add_tcase(s, views);
 
 	srunner_run_all(sr, CK_ENV);

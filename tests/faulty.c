@@ -262,6 +262,14 @@ static enum rc faulty_probe(struct store *s, const char *name,
 	return after(fault, call, rc, e);
 }
 
+static enum rc faulty_await(struct store *s, const char *name, nsec span,
+			    bool *gone, const struct call *call, struct err *e)
+{
+	struct faulty_store *f = faulty_of(s);
+
+	return f->inner->ops->await(f->inner, name, span, gone, call, e);
+}
+
 static enum rc faulty_watch(struct store *s, const char *name, int *fd,
 			    struct err *e)
 {
@@ -298,6 +306,7 @@ static const struct store_ops faulty_ops = {
 	.put_locked = faulty_put_locked,
 	.renew_locked = faulty_renew_locked,
 	.probe = faulty_probe,
+	.await = faulty_await,
 	.watch = faulty_watch,
 	.unwatch = faulty_unwatch,
 };
@@ -317,6 +326,7 @@ struct store *faulty_open(struct store *inner)
 	f->ops.put_locked = has->put_locked ? faulty_put_locked : NULL;
 	f->ops.renew_locked = has->renew_locked ? faulty_renew_locked : NULL;
 	f->ops.probe = has->probe ? faulty_probe : NULL;
+	f->ops.await = has->await ? faulty_await : NULL;
 	f->ops.watch = has->watch ? faulty_watch : NULL;
 	f->ops.unwatch = has->unwatch ? faulty_unwatch : NULL;
 	f->base.ops = &f->ops;

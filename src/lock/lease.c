@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "util/text.h"
@@ -397,6 +398,53 @@ enum rc lease_bury(struct lease *l, const struct lease_name *claim,
 	return rc == RC_OK ? ops->del(l->store, from, call, e) : rc;
 }
 
+/* A tombstone that is not needed for its fence: ours, just put, is above. The
+ * claim that it makes void goes first, if that is still there. */
+static void sweep_tombstone(struct lease *l, const struct lease_name *tombstone,
+			    const struct call *call)
+{
+	const struct lease_name *claim = lease_view_find(&l->view, LEASE_CLAIM,
+							 tombstone->uuid);
+	struct err kept;
+
+	if (lease_name_order(tombstone, &l->claim.name) < 0 &&
+	    (!claim || lease_delete(l, claim, call, &kept) == RC_OK))
+		(void)lease_delete(l, tombstone, call, &kept);
+}
+
+/* A temporary file is locked as long as somebody writes it. */
+static void sweep_temporary(struct lease *l, const struct lease_name *name,
+			    const struct call *call)
+{
+	struct err kept;
+	bool vanished;
+
+	if (lease_probe(l, name, &vanished, call) == STORE_PROBE_FREE)
+		(void)lease_delete(l, name, call, &kept);
+}
+
+/* What nobody needs any more. Here and not while acquiring, where a command
+ * waits for it. Failing costs nothing but room. */
+static void sweep(struct lease *l, const struct call *call)
+{
+	for (size_t i = 0; i < l->view.count; i++) {
+		const struct lease_name *name = &l->view.names[i];
+
+		if (name->kind == LEASE_TOMBSTONE)
+			sweep_tombstone(l, name, call);
+		else if (name->kind == LEASE_TEMPORARY)
+			sweep_temporary(l, name, call);
+	}
+}
+
+/* The front shares the description, so that closing ours does not end the
+ * kernel lock that the next one waits for. */
+static void drop_kernel_lock(const struct lease_own *own)
+{
+	if (own->fd >= 0)
+		(void)flock(own->fd, LOCK_UN);
+}
+
 static enum rc leave(struct lease *l, const struct call *call, struct err *e)
 {
 	bool again = l->claim.there == LEASE_LEAVING;
@@ -407,6 +455,8 @@ static enum rc leave(struct lease *l, const struct call *call, struct err *e)
 	if (rc != RC_OK && rc != RC_ABSENT)
 		return rc;
 	l->claim.there = LEASE_GONE; /* its fd stays: it is lent until close */
+	drop_kernel_lock(&l->claim);
+	sweep(l, call);
 	/* Gone at a second attempt may have been the first one's doing. */
 	if (rc == RC_ABSENT && !again)
 		return err_set(e, RC_LOST,
@@ -424,6 +474,7 @@ static enum rc clear_taken(struct lease *l, const struct call *call,
 	if (rc != RC_OK)
 		return rc;
 	l->claim.there = LEASE_GONE;
+	drop_kernel_lock(&l->claim);
 	return err_set(e, RC_LOST, "the lock in %.120s had been taken from us",
 		       l->store->shown);
 }

@@ -83,6 +83,7 @@ struct lease {
 	struct lease_looks looks;
 	struct lease_ahead ahead;
 	struct lease_idle idle;
+	char warning[160];
 	/* The next fence, where the last listing showed that only `ahead` is
 	 * between us and the lock; 0: list first. */
 	uint64_t next_fence;

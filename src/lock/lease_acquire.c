@@ -418,33 +418,9 @@ static enum rc on_decide(struct lease *l, struct attempt *a, enum step *step)
 
 /* --- the end of a try --- */
 
-/* What nobody needs any more: void claims, tombstones below another, and
- * temporary files whose writer died. Failing costs nothing but room. */
-static void sweep(struct lease *l, const struct call *call)
-{
-	struct err kept;
-	bool vanished;
-
-	for (size_t i = 0; i < l->view.count; i++) {
-		const struct lease_name *name = &l->view.names[i];
-		bool drop = false;
-
-		if (name->kind == LEASE_CLAIM)
-			drop = lease_view_void(&l->view, name->uuid);
-		else if (name->kind == LEASE_TOMBSTONE)
-			drop = lease_view_dispensable(&l->view, name);
-		else if (name->kind == LEASE_TEMPORARY)
-			drop = lease_probe(l, name, &vanished, call) ==
-			       STORE_PROBE_FREE;
-		if (drop)
-			(void)lease_delete(l, name, call, &kept);
-	}
-}
-
 /* Only now, being the holder: what was proved stale is in nobody's way but
  * that of those who cannot prove it. */
-static void break_stale(struct lease *l, struct lock_info *mine,
-			const struct call *call)
+static void break_stale(struct lease *l, const struct call *call)
 {
 	struct err kept;
 	enum rc rc;
@@ -457,7 +433,7 @@ static void break_stale(struct lease *l, struct lock_info *mine,
 		lease_looks_forget(&l->looks, name->uuid);
 		rc = lease_bury(l, name, call, &kept);
 		if (rc != RC_OK && rc != RC_ABSENT)
-			(void)snprintf(mine->detail, sizeof(mine->detail),
+			(void)snprintf(l->warning, sizeof(l->warning),
 				       "the stale lock %.8s stays: %.100s",
 				       name->uuid, kept.text);
 	}
@@ -489,8 +465,9 @@ static void enter(struct lease *l, const struct attempt *a,
 	tell_mine(l, mine);
 	/* Release tries again, should this fail. */
 	(void)lease_withdraw(l, &l->place, a->call, &kept);
-	break_stale(l, mine, a->call);
-	sweep(l, a->call);
+	l->warning[0] = '\0';
+	break_stale(l, a->call);
+	l->base.warning = l->warning[0] != '\0' ? l->warning : NULL;
 	lease_fill_term(l, a->entered, term);
 }
 
@@ -694,6 +671,30 @@ static bool died_unwatched(struct lease *l, const struct call *call)
 	return true;
 }
 
+/* In the kernel's own queue for its lock. RC_UNSUPPORTED: not that way. */
+static enum rc await_ahead(struct lease *l, nsec patience,
+			   const struct call *call, struct err *e)
+{
+	char path[LEASE_PATH_SIZE];
+	enum rc rc;
+	bool gone;
+
+	if (!l->ahead.kernel || !l->store->ops->await)
+		return RC_UNSUPPORTED;
+	lease_path(l, &l->ahead.name, path);
+	rc = l->store->ops->await(l->store, path,
+				  shorter(patience, next_look(l, true)), &gone,
+				  call, e);
+	if (rc == RC_BUSY)
+		return RC_OK;
+	if (rc == RC_OK) {
+		l->ahead.went = gone;
+		l->ahead.woke = !gone;
+		return RC_OK;
+	}
+	return call_check(call, e) == RC_OK ? RC_UNSUPPORTED : rc;
+}
+
 enum rc lease_wait(struct lock *lock, nsec patience, const struct call *call,
 		   struct err *e)
 {
@@ -703,6 +704,9 @@ enum rc lease_wait(struct lock *lock, nsec patience, const struct call *call,
 
 	if (!l->ahead.known)
 		return call_pause(call, shorter(patience, POLL_FIRST), e);
+	rc = await_ahead(l, patience, call, e);
+	if (rc != RC_UNSUPPORTED)
+		return rc;
 	rc = watch_ahead(l, &fd);
 	if (rc == RC_ABSENT) {
 		l->ahead.went = true;

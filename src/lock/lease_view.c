@@ -151,16 +151,3 @@ const struct lease_name *lease_view_first(const struct lease_view *view)
 	}
 	return first;
 }
-
-bool lease_view_dispensable(const struct lease_view *view,
-			    const struct lease_name *tombstone)
-{
-	for (size_t i = 0; i < view->count; i++) {
-		const struct lease_name *name = &view->names[i];
-
-		if (name->kind == LEASE_TOMBSTONE &&
-		    lease_name_order(name, tombstone) > 0)
-			return true;
-	}
-	return false;
-}

@@ -63,8 +63,4 @@ const struct lease_name *lease_view_ahead(const struct lease_view *view,
 /* The first place of the queue. NULL: there is none. */
 const struct lease_name *lease_view_first(const struct lease_view *view);
 
-/* Is there a higher tombstone, so that this one's fence is not needed? */
-bool lease_view_dispensable(const struct lease_view *view,
-			    const struct lease_name *tombstone);
-
 #endif

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "util/text.h"
+#include "util/turn.h"
 
 /* Longest name that is taken; locks of all formats stay far below. */
 #define NAME_ROOM 512
@@ -64,6 +65,7 @@ struct dir_store {
 	int inotify; /* -1 until the first watch */
 	int watches[WATCHES_MAX];
 	size_t watch_count;
+	struct turn turn;
 };
 
 extern const struct store_ops store_dir;
@@ -766,6 +768,7 @@ static void dir_close(struct store *s)
 	if (!s)
 		return;
 	d = dir_of(s);
+	turn_release(&d->turn);
 	if (d->inotify >= 0)
 		(void)close(d->inotify);
 	if (d->fd >= 0)
@@ -1324,6 +1327,48 @@ static enum rc dir_probe(struct store *s, const char *name,
 	return rc;
 }
 
+/* A place's file is opened: wait for its lock, and see what became of it. */
+static enum rc await_open(struct dir_store *d, const struct place *p, int fd,
+			  nsec span, bool *gone, const struct call *call,
+			  struct err *e)
+{
+	struct stat st;
+	enum rc rc;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    !sees_locks(d, fd, st.st_dev))
+		return unseen_lock(d, p->leaf, e);
+	/* Shared: others who wait for it as well are not to wait for us. */
+	rc = turn_take(&d->turn, fd, LOCK_SH, span, call, e);
+	if (rc == RC_OK)
+		*gone = !is_ours(p, &st);
+	return rc;
+}
+
+static enum rc dir_await(struct store *s, const char *name, nsec span,
+			 bool *gone, const struct call *call, struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+	struct place p;
+	enum rc rc = place_find(d, &p, name, e);
+	int fd;
+
+	*gone = rc == RC_ABSENT;
+	if (rc != RC_OK)
+		return rc == RC_ABSENT ? RC_OK : rc;
+	fd = openat(p.dir, p.leaf,
+		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	*gone = fd < 0 && errno == ENOENT;
+	if (fd >= 0)
+		rc = await_open(d, &p, fd, span, gone, call, e);
+	else if (!*gone)
+		rc = refuse(d, name, errno, e);
+	if (fd >= 0)
+		(void)close(fd);
+	place_close(&p);
+	return rc;
+}
+
 /* --- watching --- */
 
 static bool remember_watch(struct dir_store *d, int watch)
@@ -1445,6 +1490,7 @@ enum rc dir_open(struct store **s, const char *path,
 		.list_room = LIST_ROOM_FIRST,
 		.inotify = -1,
 	};
+	turn_init(&d->turn);
 	(void)text_copy(d->base.shown, sizeof(d->base.shown), path);
 	d->fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	rc = d->fd < 0 ? refuse_base(path, errno, e) : look_at_base(d, e);
@@ -1470,6 +1516,7 @@ const struct store_ops store_dir = {
 	.put_locked = dir_put_locked,
 	.renew_locked = dir_renew_locked,
 	.probe = dir_probe,
+	.await = dir_await,
 	.watch = dir_watch,
 	.unwatch = dir_unwatch,
 };

@@ -140,6 +140,13 @@ struct store_ops {
 	enum rc (*probe)(struct store *s, const char *name,
 			 enum store_probe *found, const struct call *call,
 			 struct err *e);
+	/* Block until the kernel lock of NAME is free. RC_OK: it is, and *gone
+	 * says whether NAME is as well, by release; else its owner has died.
+	 * RC_BUSY: still taken after span; as call_check; anything else: this
+	 * is no way to wait for it. Cheaper than watch, for any number of
+	 * waiters; tells of nothing but the lock. */
+	enum rc (*await)(struct store *s, const char *name, nsec span,
+			 bool *gone, const struct call *call, struct err *e);
 	/* A descriptor that becomes readable when NAME may have changed, gone,
 	 * or lost its kernel lock; add more names by calling again. RC_ABSENT:
 	 * NAME is not there (looked at after the watch was added, so that

@@ -178,6 +178,17 @@ static enum rc trace_renew_locked(struct store *s, const char *name, int fd,
 	return told(t, begun, "renew locked", name, rc, e);
 }
 
+static enum rc trace_await(struct store *s, const char *name, nsec span,
+			   bool *gone, const struct call *call, struct err *e)
+{
+	struct trace *t = trace_of(s);
+	struct boot begun = boot_now();
+	enum rc rc = t->inner->ops->await(t->inner, name, span, gone, call, e);
+
+	return told(t, begun, rc == RC_OK && *gone ? "await: gone" : "await",
+		    name, rc, e);
+}
+
 static enum rc trace_probe(struct store *s, const char *name,
 			   enum store_probe *found, const struct call *call,
 			   struct err *e)
@@ -237,6 +248,7 @@ struct store *trace_wrap(struct store *inner)
 			.renew_locked = has->renew_locked ? trace_renew_locked
 							  : NULL,
 			.probe = has->probe ? trace_probe : NULL,
+			.await = has->await ? trace_await : NULL,
 			.watch = has->watch ? trace_watch : NULL,
 			.unwatch = has->unwatch ? trace_unwatch : NULL,
 		},
