@@ -8,6 +8,7 @@
  * listing would show the other; one of the listings came last. All else here
  * is about who goes first, tokens that only grow, and leaving nothing behind.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -480,6 +481,7 @@ static enum rc busy(struct lease *l, const struct attempt *a,
 						       : &a->s.shared_verdict;
 	const struct lease_name *shown = claim ? claim : a->place_ahead;
 
+	assert(shown);
 	lease_tell(l, shown, holder);
 	if (claim) {
 		holder->alive = v->alive;

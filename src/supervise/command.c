@@ -100,7 +100,7 @@ static void execute_by_shell(const struct command *c)
 static void restore_signals(const struct caller *caller)
 {
 	(void)sigaction(SIGCHLD, &caller->chld, NULL);
-	(void)sigprocmask(SIG_SETMASK, &caller->mask, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &caller->mask, NULL);
 }
 
 /* The child of command_fork, until it is the command. */

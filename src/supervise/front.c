@@ -118,8 +118,8 @@ static void stop_self(int sig)
 	(void)sigaddset(&one, sig);
 	(void)sigaction(sig, &usual, &before);
 	(void)kill(getpid(), sig);
-	(void)sigprocmask(SIG_UNBLOCK, &one, NULL); /* here we stop */
-	(void)sigprocmask(SIG_BLOCK, &one, NULL);
+	(void)pthread_sigmask(SIG_UNBLOCK, &one, NULL); /* here we stop */
+	(void)pthread_sigmask(SIG_BLOCK, &one, NULL);
 	(void)sigaction(sig, &before, NULL);
 }
 

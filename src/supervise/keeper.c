@@ -694,12 +694,11 @@ static void tell_front_stopped(struct keeper *k, int sig)
 /* True: the command has ended. */
 static bool look_at_command(struct keeper *k)
 {
-	pid_t pid;
 	int status;
 
-	while (!k->reaped && (pid = waitpid(k->command->pid, &status,
-					    WNOHANG | WUNTRACED |
-						    WCONTINUED)) > 0) {
+	while (!k->reaped &&
+	       waitpid(k->command->pid, &status,
+		       WNOHANG | WUNTRACED | WCONTINUED) > 0) {
 		if (WIFSTOPPED(status)) {
 			tell_front_stopped(k, WSTOPSIG(status));
 		} else if (WIFCONTINUED(status)) {

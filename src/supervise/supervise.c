@@ -32,7 +32,7 @@ static void take_signals(struct caller *caller)
 	sigset_t all;
 
 	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_BLOCK, &all, &caller->mask);
+	(void)pthread_sigmask(SIG_BLOCK, &all, &caller->mask);
 	/* Ignored, it would take our children's ends from us. */
 	(void)sigaction(SIGCHLD, &usual, &caller->chld);
 }
@@ -40,7 +40,7 @@ static void take_signals(struct caller *caller)
 static void give_signals_back(const struct caller *caller)
 {
 	(void)sigaction(SIGCHLD, &caller->chld, NULL);
-	(void)sigprocmask(SIG_SETMASK, &caller->mask, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &caller->mask, NULL);
 }
 
 static enum rc prepare(struct run *r, struct err *e)

@@ -129,7 +129,7 @@ static int start_thread(struct worker *w)
 	int failed;
 
 	/* A second arena would cost more memory than everything else. */
-	(void)mallopt(M_ARENA_MAX, 1);
+	(void)mallopt(M_ARENA_MAX, 1); /* NOLINT: no other thread yet */
 	(void)sigaction(poke_signal(), &poke, NULL);
 	(void)pthread_mutex_init(&w->mutex, NULL);
 	(void)pthread_cond_init(&w->posted, NULL);
