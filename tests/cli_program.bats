@@ -3,9 +3,10 @@
 # The program itself: its two halves, its descriptors, and what a bare path
 # that is a real repository makes of list-locks and unlock.
 
-# shellcheck disable=SC2016,SC2034,SC2154
+# shellcheck disable=SC2016,SC2030,SC2031,SC2034,SC2154
 
 load lib/common
+load lib/terminal
 
 setup()
 {
@@ -142,6 +143,42 @@ native_is_unlocked()
 	not has password
 	kill -TERM "${PID[one]}"
 	finish one
+}
+
+@test "a password is asked for on a terminal, without showing it" {
+	restic init -q -r "$T/repo"
+	unset RESTIC_PASSWORD
+	terminal
+	type "$REPOLOCK with-lock -r restic:$T/repo -- echo in''side"
+	see 'password'
+	type secret
+	see inside
+	not grep -q secret <<<"$(shown)"
+	prompt
+	type "$REPOLOCK list-locks -r restic:$T/repo; echo at the en''d"
+	see 'password'
+	type secret
+	see 'at the end'
+	prompt
+	log_out
+}
+
+@test "Ctrl-C at the question for a password ends it, and the echo is back" {
+	restic init -q -r "$T/repo"
+	unset RESTIC_PASSWORD
+	terminal
+	for command in "with-lock -r restic:$T/repo true" \
+		"list-locks -r restic:$T/repo"; do
+		type "$REPOLOCK $command"
+		see 'password'
+		wait_until 'stty -a -F "$(cat "$T/terminal.name")" |
+			grep -q -- "-echo "'
+		key C-c
+		prompt
+		is 130 "$(status)"
+		stty -a -F "$(cat "$T/terminal.name")" | grep -q ' echo '
+	done
+	log_out
 }
 
 @test "a password in a location is nowhere to be seen" {

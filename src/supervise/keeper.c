@@ -932,6 +932,25 @@ static void init_policy(struct keeper *k)
 	policy_init(&k->policy, &config);
 }
 
+/* Ctrl-C at the question for a password: opening failed because of that. */
+static void blame_signal(struct keeper *k)
+{
+	static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction action;
+	sigset_t pending;
+
+	(void)sigpending(&pending);
+	for (size_t i = 0; i < sizeof(ending) / sizeof(ending[0]); i++) {
+		(void)sigaction(ending[i], NULL, &action);
+		if (sigismember(&pending, ending[i]) != 1 ||
+		    action.sa_handler == SIG_IGN)
+			continue;
+		k->board->outcome.how = OUTCOME_INTERRUPTED;
+		k->board->outcome.status = ending[i];
+		return;
+	}
+}
+
 _Noreturn void keeper_run(const struct keeper_start *start)
 {
 	static struct keeper k;
@@ -954,6 +973,7 @@ _Noreturn void keeper_run(const struct keeper_start *start)
 	/* Still in the caller's session: a password may be asked for. */
 	if (open_lock(&k, &e) != RC_OK || open_sources(&k, &e) != RC_OK) {
 		fail(&k, &e);
+		blame_signal(&k);
 		end(&k);
 	}
 	(void)setsid();
