@@ -330,6 +330,20 @@ setup()
 		"$REPOLOCK" with-lock -r "$LOC" --reentrant true
 }
 
+@test "a nested call in a cleaned environment says that it waits for itself" {
+	expect 123 lock -- env -i "PATH=$PATH" "$REPOLOCK" with-lock \
+		-r "$LOC" -w 1 --progress always -- true
+	has 'waiting .*this call is a part of that and waits for itself'
+	has 'within 1s: .*waits for itself'
+	# Nobody else is told so.
+	locked one
+	wait_until 'inside one'
+	expect 123 lock -n -- true
+	not has 'itself'
+	release one
+	finish one
+}
+
 @test "another name or location is no nesting" {
 	expect 0 lock -- "$REPOLOCK" with-lock -r "$LOC" --name other true
 	# The environment alone, without such an ancestor, proves nothing.

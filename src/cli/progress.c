@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cli/held.h"
 #include "cli/table.h"
 #include "util/duration.h"
 #include "util/text.h"
@@ -334,6 +335,13 @@ static void add_holder(char *out, size_t size, const struct lock_info *lock,
 	(void)snprintf(out + len, size - len, ": %s %s", ahead(lock),
 		       table_holder(holder, sizeof(holder), lock));
 	add_times(out, size, lock, now);
+	/* What with_lock.c refuses, where the environment was cleaned. */
+	if (lock->alive == LOCK_ALIVE_YES && held_is_ancestor(lock->pid)) {
+		len = strlen(out);
+		(void)snprintf(out + len, size - len,
+			       "; this call is a part of that and waits for "
+			       "itself");
+	}
 	if (lock->sure_in <= 0)
 		return;
 	duration_show(span, sizeof(span), lock->sure_in);
