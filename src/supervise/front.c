@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -22,6 +23,8 @@ static const nsec witness_patience = 20 * NSEC_PER_MSEC;
 static const nsec witness_again = 5 * NSEC_PER_MSEC;
 /* For a keeper that does not answer a withdrawal. */
 static const nsec withdraw_patience = 8 * NSEC_PER_SEC;
+/* A short command does not pay for our staying in memory. */
+static const nsec lock_memory_after = 50 * NSEC_PER_MSEC;
 /* One round of killing; SIGKILL needs time to act. */
 static const nsec tree_patience = 500 * NSEC_PER_MSEC;
 /* What has not died then will not (uninterruptible sleep), or may not be
@@ -53,7 +56,9 @@ struct front {
 	struct boot doubts_due;
 	struct boot withdraw_until;
 	int withdrawn; /* by which signal */
+	struct boot lock_memory_at;
 	bool over;     /* the keeper said so, or is gone */
+	bool bereft;   /* no descriptor was left for the kernel lock */
 	bool stuck;    /* its end may take for ever */
 };
 
@@ -316,6 +321,15 @@ static void take_descriptors(struct front *f, struct msghdr *header,
 	}
 }
 
+/* A guard that could not let go of the lock in the end is none. */
+static void check_descriptors(struct front *f, const struct message *message)
+{
+	if (!message->fds[1] || f->lock_fd >= 0)
+		return;
+	f->bereft = true;
+	f->over = true;
+}
+
 static void on_message(struct front *f, const struct message *message,
 		       struct msghdr *header)
 {
@@ -323,6 +337,7 @@ static void on_message(struct front *f, const struct message *message,
 	case MESSAGE_HELD:
 		f->command = message->value;
 		take_descriptors(f, header, message);
+		check_descriptors(f, message);
 		return;
 	case MESSAGE_STOPPED:
 		on_stopped(f, message->value);
@@ -422,6 +437,10 @@ static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
 	if (f->withdrawn != 0 && !went) {
 		outcome->how = OUTCOME_INTERRUPTED;
 		outcome->status = f->withdrawn;
+	} else if (f->bereft) {
+		(void)err_set(&outcome->err, RC_FAILED,
+			      "no descriptor is left to share the lock "
+			      "(ulimit -n)");
 	} else if (atomic_load(&f->board->lost) || (late && went)) {
 		outcome->how = OUTCOME_LOST;
 		(void)err_set(&outcome->err, RC_LOST,
@@ -461,6 +480,7 @@ static void arm(const struct front *f)
 
 	wake = boot_min(wake, f->doubts_due);
 	wake = boot_min(wake, f->withdraw_until);
+	wake = boot_min(wake, f->lock_memory_at);
 	if (wake.ns < NSEC_FOREVER) {
 		when.it_value.tv_sec = wake.ns / NSEC_PER_SEC;
 		when.it_value.tv_nsec = wake.ns % NSEC_PER_SEC;
@@ -468,6 +488,19 @@ static void arm(const struct front *f)
 			when.it_value.tv_nsec = 1;
 	}
 	(void)timerfd_settime(f->timer, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/*
+ * A guard that has to be read from a dead disk to act is none. What is there
+ * stays, what comes stays; nothing is read for it now. It may be denied
+ * (RLIMIT_MEMLOCK), which leaves us as good as most programs.
+ */
+static void stay_in_memory(struct front *f)
+{
+	if (!boot_reached(boot_now(), f->lock_memory_at))
+		return;
+	f->lock_memory_at = BOOT_NEVER;
+	(void)mlockall(MCL_CURRENT | MCL_ONFAULT);
 }
 
 /* True: the keeper is too late. */
@@ -487,6 +520,7 @@ static bool turn(struct front *f)
 		on_signals(f);
 	else if (fds[2].revents)
 		decide_all(f);
+	stay_in_memory(f);
 	now = boot_now();
 	return boot_reached(now, (struct boot){
 					 atomic_load(&f->board->guard) }) ||
@@ -548,7 +582,9 @@ void front_run(const struct front_start *start, struct outcome *outcome)
 			     .command_fd = -1,
 			     .lock_fd = -1,
 			     .doubts_due = BOOT_NEVER,
-			     .withdraw_until = BOOT_NEVER };
+			     .withdraw_until = BOOT_NEVER,
+			     .lock_memory_at = boot_add(boot_now(),
+							lock_memory_after) };
 	(void)sigfillset(&all);
 	f->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	f->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
