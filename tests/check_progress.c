@@ -211,6 +211,44 @@ START_TEST(success_is_silent_and_v_is_not)
 }
 END_TEST
 
+static void acquired(nsec skew, const char *detail)
+{
+	struct lock_info mine = { .protocol = "restic", .skew = skew };
+
+	(void)text_copy(mine.detail, sizeof(mine.detail), detail);
+	progress_tell(&p, &(struct notice){ .kind = NOTICE_ACQUIRED,
+					    .when = { NOW },
+					    .lock = &mine });
+}
+
+START_TEST(clocks_that_disagree_are_warned_of)
+{
+	acquired(60 * S, "");
+	acquired(-60 * S, "");
+	ck_assert_str_eq(hear(said), "");
+	acquired(3600 * S, "");
+	ck_assert_ptr_nonnull(strstr(hear(said), "warning: this machine's "
+						 "clock is 1h00m ahead of "
+						 "that of /srv/repo"));
+	acquired(-3600 * S, "");
+	ck_assert_ptr_nonnull(strstr(hear(said), "1h00m behind that of"));
+	o.loudness = -2;
+	acquired(3600 * S, "");
+	ck_assert_str_eq(hear(said), "");
+}
+END_TEST
+
+START_TEST(what_was_cleared_is_told_with_v)
+{
+	acquired(0, "cleared a stale lock");
+	ck_assert_str_eq(hear(said), "");
+	o.loudness = 1;
+	acquired(0, "cleared a stale lock");
+	ck_assert_ptr_nonnull(strstr(hear(said), "repolock: cleared a stale "
+						 "lock\n"));
+}
+END_TEST
+
 START_TEST(trouble_is_always_told)
 {
 	o.loudness = -1;
@@ -551,6 +589,8 @@ int main(void)
 	tcase_add_test(c, quiet_does_not_speak_of_waiting);
 	tcase_add_test(c, events_tell_each_holder_once_and_then_at_the_steps);
 	tcase_add_test(c, success_is_silent_and_v_is_not);
+	tcase_add_test(c, clocks_that_disagree_are_warned_of);
+	tcase_add_test(c, what_was_cleared_is_told_with_v);
 	tcase_add_test(c, trouble_is_always_told);
 	tcase_add_test(c, foreign_text_is_shown_escaped_on_one_line);
 	tcase_add_test(c, failing_is_told_with_its_sentence);

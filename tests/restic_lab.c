@@ -16,7 +16,7 @@
 #include "lock/restic.h"
 #include "util/text.h"
 
-static char base[] = "/tmp/restic_lab.XXXXXX";
+static char base[40];
 static struct restic_repo repos[3]; /* by version; for sealing by hand */
 static struct location locations[3];
 
@@ -183,6 +183,11 @@ static void build(int version)
 
 void lab_build(void)
 {
+	const char *tmp = getenv("TMPDIR");
+
+	/* Paths must fit into struct lab. */
+	snprintf(base, sizeof(base), "%s/restic_lab.XXXXXX",
+		 tmp && strlen(tmp) < 20 ? tmp : "/tmp");
 	must(mkdtemp(base) != NULL, __func__);
 	use_password();
 	build(1);

@@ -446,13 +446,32 @@ static const char *signal_word(int number)
 	return name ? name : "?";
 }
 
+/* Formats that are judged by age need clocks that agree. */
+static void warn_of_skew(struct progress *p, nsec skew)
+{
+	char span[32];
+
+	if ((skew <= SKEW_TOLD && skew >= -SKEW_TOLD) || p->o->loudness < -1)
+		return;
+	duration_show(span, sizeof(span), skew < 0 ? -skew : skew);
+	tell(p,
+	     "warning: this machine's clock is %s %s that of %.160s, so others "
+	     "may take the lock for stale; set it right",
+	     span, skew < 0 ? "behind" : "ahead of", p->location);
+}
+
 static void on_acquired(struct progress *p, const struct notice *n)
 {
-	char waited[32];
+	char waited[32], detail[sizeof(n->lock->detail)];
 
 	clear_line(p);
+	if (n->lock)
+		warn_of_skew(p, n->lock->skew);
 	if (p->o->loudness < 1)
 		return;
+	if (n->lock && n->lock->detail[0])
+		tell(p, "%s",
+		     text_printable(detail, sizeof(detail), n->lock->detail));
 	duration_show(waited, sizeof(waited), n->waited);
 	tell(p, "acquired the %s lock on %.200s after %s",
 	     lock_mode_word(n->lock ? n->lock->mode : (enum lock_mode)p->o->mode),

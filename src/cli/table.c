@@ -15,9 +15,6 @@ enum {
 	GAP = 2
 };
 
-/* Less than this between two clocks is what NTP leaves. */
-#define SKEW_TOLD (60 * NSEC_PER_SEC)
-
 struct table {
 	const struct lock_info *const *locks;
 	size_t count;

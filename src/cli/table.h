@@ -15,6 +15,9 @@
 #include "util/buf.h"
 #include "util/json.h"
 
+/* Less than this between two clocks is what NTP leaves. */
+#define SKEW_TOLD (60 * NSEC_PER_SEC)
+
 /* The schema of --json and --events, as the manual documents it. Members are
  * only ever added under the same number. */
 enum { SCHEMA_VERSION = 1 };

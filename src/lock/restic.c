@@ -64,6 +64,7 @@ struct restic_lock {
 	nsec settle, overlap;
 
 	struct restic_record record; /* as last written */
+	struct store_tag tag;        /* of that file */
 	char current[65];            /* its file; "": nothing placed */
 	struct boot written;         /* just before it was last written */
 	bool held;
@@ -193,6 +194,7 @@ static enum rc write_file(struct restic_lock *l, struct restic_record *record,
 			  char id[65], struct boot *sent,
 			  const struct call *call, struct err *e)
 {
+	struct store *s = l->repo.store;
 	char name[RESTIC_NAME_SIZE];
 	struct buf box;
 	enum rc rc = RC_OK;
@@ -209,13 +211,11 @@ static enum rc write_file(struct restic_lock *l, struct restic_record *record,
 		/* Noted first: an answer that never comes may mean yes. */
 		memcpy(l->own[l->own_count++], id, sizeof(l->own[0]));
 		restic_lock_name(name, id);
-		rc = l->repo.store->ops->put(l->repo.store, name, buf_text(&box),
-					     box.len, STORE_PUT_ALWAYS, NULL,
-					     NULL, call, e);
+		rc = s->ops->put(s, name, buf_text(&box), box.len,
+				 STORE_PUT_ALWAYS, NULL, &l->tag, call, e);
 	}
 	buf_release(&box);
-	return rc ? err_context(e, rc, "%.100s: no lock can be written",
-				l->repo.store->shown)
+	return rc ? err_context(e, rc, "%.100s: no lock can be written", s->shown)
 		  : RC_OK;
 }
 
@@ -330,6 +330,7 @@ static void describe(const struct restic_lock *l, struct lock_info *info,
 static void describe_mine(const struct restic_lock *l, struct lock_info *mine)
 {
 	const struct restic_file file = { .sight = RESTIC_READ,
+					  .tag = l->tag,
 					  .record = l->record };
 
 	describe(l, mine, &file);
