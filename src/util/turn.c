@@ -35,6 +35,7 @@ static void join(struct turn *turn)
 
 	if (!turn->running)
 		return;
+	(void)eventfd_write(turn->ended_fd, 1);
 	(void)pthread_join(turn->leash, NULL);
 	(void)eventfd_read(turn->ended_fd, &count);
 	turn->running = false;
@@ -56,7 +57,7 @@ static void *hold_leash(void *context)
 
 	/* Pulled, or nothing to do any more. */
 	(void)call_wait(&turn->call, turn->ended_fd, turn->span, &unsaid);
-	while (poll(&ended, 1, 0) == 0) {
+	while (!atomic_load(&turn->ended)) {
 		(void)pthread_kill(turn->waiter, kick_signal());
 		(void)poll(&ended, 1, KICK_AGAIN_MSEC);
 	}
@@ -92,6 +93,7 @@ static enum rc start_leash(struct turn *turn, const struct call *call,
 	join(turn);
 	if (turn->ended_fd < 0)
 		turn->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	atomic_store(&turn->ended, false);
 	turn->waiter = pthread_self();
 	turn->call = *call;
 	turn->span = span;
@@ -136,8 +138,9 @@ enum rc turn_take(struct turn *turn, int fd, int operation, nsec span,
 	(void)sigaddset(&kick, kick_signal());
 	(void)pthread_sigmask(SIG_UNBLOCK, &kick, &before);
 	rc = take(fd, operation, until, call, e);
-	(void)eventfd_write(turn->ended_fd, 1);
-	/* Whoever got the lock is in a hurry: it is joined later. */
+	atomic_store(&turn->ended, true);
+	/* Whoever got the lock is in a hurry: the leash is not even woken, and
+	 * joined later. */
 	if (rc != RC_OK)
 		join(turn);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);

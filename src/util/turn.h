@@ -15,6 +15,7 @@
 #define UTIL_TURN_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "util/call.h"
@@ -22,8 +23,9 @@
 struct turn {
 	pthread_t leash;
 	pthread_t waiter;
-	bool running; /* the leash's thread is to be joined */
-	int ended_fd; /* readable: the waiter waits no more; -1: none yet */
+	bool running;      /* the leash's thread is to be joined */
+	int ended_fd;      /* readable: the leash may go; -1: none yet */
+	atomic_bool ended; /* the waiter waits no more */
 	struct call call;
 	nsec span;
 };
