@@ -35,6 +35,13 @@
 #define WAIT_WATCHING NSEC_PER_SEC
 #define WAIT_BLIND (200 * NSEC_PER_MSEC)
 
+/* Who edits the roster has lock.exclusive for a moment only. One who does not
+ * wait must not take that for a lock that is held: it looks at one that is
+ * this young until it is not, or so long. */
+#define EDIT_AGE NSEC_PER_SEC
+#define EDIT_PATIENCE (150 * NSEC_PER_MSEC)
+#define EDIT_PAUSE (10 * NSEC_PER_MSEC)
+
 /* How long a release waits for its turn at the roster, at most. */
 #define RELEASE_PATIENCE (20 * NSEC_PER_SEC)
 
@@ -108,6 +115,27 @@ static enum rc describe_mine(struct borg1_lock *l, struct lock_info *mine,
 	return borg1_describe_file(l, &f, mine, e);
 }
 
+/* Without -n a waiter is woken anyway. */
+static enum rc take_unless_held(struct borg1_lock *l, struct lock_info *holder,
+				const struct call *call, struct err *e)
+{
+	struct boot until = boot_add(boot_now(), EDIT_PATIENCE);
+
+	for (;;) {
+		enum rc rc = borg1_take(l, holder, call, e);
+		struct err why;
+		nsec age;
+
+		if (rc != RC_BUSY || l->wait)
+			return rc;
+		age = wall_now().ns - holder->since.ns;
+		if (age < -EDIT_AGE || age > EDIT_AGE ||
+		    boot_reached(boot_now(), until) ||
+		    call_pause(call, EDIT_PAUSE, &why) != RC_OK)
+			return rc;
+	}
+}
+
 static enum rc borg1_release(struct lock *lock, const struct call *call,
 			     struct err *e);
 
@@ -126,7 +154,7 @@ static enum rc borg1_acquire(struct lock *lock, struct lock_term *term,
 	if (rc == RC_OK && l->mode == LOCK_EXCLUSIVE)
 		rc = look_for_readers(l, holder, call, e);
 	if (rc == RC_OK)
-		rc = borg1_take(l, holder, call, e);
+		rc = take_unless_held(l, holder, call, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = enlist_if_free(l, holder, call, e);
@@ -501,6 +529,7 @@ enum rc borg1_open(struct lock **lock, const struct lock_wish *wish,
 		.host = *host,
 		.mode = wish->mode,
 		.clear = wish->clear,
+		.wait = wish->wait,
 		.alarm_fd = -1,
 	};
 	borg_host_own(host, &l->own);

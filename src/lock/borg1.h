@@ -23,6 +23,7 @@ struct borg1_lock {
 	char user[64];
 	enum lock_mode mode;
 	enum lock_break clear;
+	bool wait;
 
 	char private_dir[64]; /* ours, to become lock.exclusive; "" : none */
 	struct store_tag own_tag;  /* of our file in it: the store's now */
