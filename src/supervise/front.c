@@ -130,6 +130,10 @@ static void stop_self(int sig)
 
 static void on_stopped(struct front *f, int sig)
 {
+	/* It has the signal, whatever the witness will say: a SIGCONT takes a
+	 * stop back from who had no turn to see it. */
+	if (sig > 0 && sig < WITNESS_SIGNALS)
+		f->doubtful[sig].relay = false;
 	/* It may have been continued since the keeper saw it. */
 	if (command_state(f->command) == 'T')
 		stop_self(sig);
