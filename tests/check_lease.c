@@ -392,6 +392,49 @@ START_TEST(foreign_files_are_ignored_and_left_alone)
 }
 END_TEST
 
+START_TEST(a_temporary_file_of_a_dead_writer_is_swept)
+{
+	struct lock *a = open_lease(LOCK_EXCLUSIVE, false);
+	struct store *s = lease_of(a)->store;
+	const char *dead = ".repolock/default/"
+			   "t.0d000000-0000-4000-8000-00000000000d";
+	const char *alive = ".repolock/default/"
+			    "t.0e000000-0000-4000-8000-00000000000e";
+	int fd, other;
+
+	ck_rc(s->ops->put_locked(s, dead, "", 0, &fd, NULL, &call, &e), RC_OK);
+	ck_rc(s->ops->put_locked(s, alive, "", 0, &other, NULL, &call, &e),
+	      RC_OK);
+	(void)close(fd);
+	ck_rc(acquire(a), RC_OK);
+	ck_rc(release(a), RC_OK);
+	ck_assert_uint_eq(with("t"), 1);
+	(void)close(other);
+	lock_close(a);
+}
+END_TEST
+
+START_TEST(a_temporary_file_of_somebody_unseen_is_watched_for_a_term)
+{
+	struct lock *a = open_lease(LOCK_EXCLUSIVE, false);
+	struct store *s = lease_of(a)->store;
+
+	ck_rc(s->ops->put(s,
+			  ".repolock/default/"
+			  "t.0d000000-0000-4000-8000-00000000000d",
+			  "", 0, STORE_PUT_ALWAYS, NULL, NULL, &call, &e),
+	      RC_OK);
+	ck_rc(acquire(a), RC_OK);
+	ck_rc(release(a), RC_OK);
+	ck_assert_uint_eq(with("t"), 1);
+	(void)call_pause(&call, TTL, &e);
+	ck_rc(acquire(a), RC_OK);
+	ck_rc(release(a), RC_OK);
+	ck_assert_uint_eq(with("t"), 0);
+	lock_close(a);
+}
+END_TEST
+
 /* --- late and lost answers --- */
 
 START_TEST(a_deciding_listing_that_comes_late_counts_for_nothing)
@@ -1205,6 +1248,7 @@ int main(void)
 	tcase_add_test(t, a_waiter_is_woken_by_the_death_of_the_holder);
 	tcase_add_test(t, the_place_of_a_dead_waiter_is_overtaken);
 	tcase_add_test(t, a_shared_description_keeps_the_claim_alive);
+	tcase_add_test(t, a_temporary_file_of_a_dead_writer_is_swept);
 
 	t = add_case(s, "without kernel locks", begin_plain_memory,
 		     end_processes);
@@ -1218,6 +1262,8 @@ int main(void)
 		t, a_first_look_that_others_may_have_written_is_not_believed);
 	tcase_add_test(t, a_first_look_of_another_boot_is_not_believed);
 	tcase_add_test(t, a_store_that_lags_is_watched_longer);
+	tcase_add_test(
+		t, a_temporary_file_of_somebody_unseen_is_watched_for_a_term);
 	tcase_add_test(t, an_unreadable_record_is_respected);
 	tcase_add_test(t, records_of_one_holder_are_of_one_length);
 

@@ -412,15 +412,26 @@ static void sweep_tombstone(struct lease *l, const struct lease_name *tombstone,
 		(void)lease_delete(l, tombstone, call, &kept);
 }
 
-/* A temporary file is locked as long as somebody writes it. */
+/* A temporary file is locked as long as somebody writes it; where that cannot
+ * be seen, nobody writes for a whole TTL. */
 static void sweep_temporary(struct lease *l, const struct lease_name *name,
 			    const struct call *call)
 {
 	struct err kept;
 	bool vanished;
 
-	if (lease_probe(l, name, &vanished, call) == STORE_PROBE_FREE)
-		(void)lease_delete(l, name, call, &kept);
+	switch (lease_probe(l, name, &vanished, call)) {
+	case STORE_PROBE_TAKEN:
+		return;
+	case STORE_PROBE_FREE:
+		break;
+	case STORE_PROBE_BLIND:
+		if (vanished ||
+		    lease_unchanged(l, name, call) < l->ttl + l->store->lag)
+			return;
+	}
+	lease_looks_forget(&l->looks, name->uuid);
+	(void)lease_delete(l, name, call, &kept);
 }
 
 /* What nobody needs any more. Here and not while acquiring, where a command

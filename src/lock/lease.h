@@ -161,6 +161,10 @@ void lease_judge_place(struct lease *l, const struct lease_name *place,
 		       const struct lease_record *record,
 		       struct lease_verdict *verdict, const struct call *call);
 
+/* For how long an object has been watched and did not change. */
+nsec lease_unchanged(struct lease *l, const struct lease_name *name,
+		     const struct call *call);
+
 /* Is the kernel lock of one of our objects seen free? */
 enum store_probe lease_probe(struct lease *l, const struct lease_name *name,
 			     bool *vanished, const struct call *call);

@@ -101,6 +101,26 @@ static void by_watching(struct lease *l, const struct lease_name *claim,
 		       "it has been watched for %s and was not renewed", shown);
 }
 
+nsec lease_unchanged(struct lease *l, const struct lease_name *name,
+		     const struct call *call)
+{
+	struct boot sent = boot_now();
+	struct lease_look look = { 0 };
+	char path[LEASE_PATH_SIZE];
+	struct err unread;
+	struct buf body;
+	enum rc rc;
+
+	buf_init(&body, LEASE_RECORD_CEILING);
+	lease_path(l, name, path);
+	rc = l->store->ops->get(l->store, path, &body, &look.tag, call, &unread);
+	buf_release(&body);
+	if (rc != RC_OK)
+		return 0;
+	(void)text_copy(look.uuid, sizeof(look.uuid), name->uuid);
+	return lease_looks_note(&l->looks, &look, sent, boot_now());
+}
+
 /* Reads the claim: for its processes, and as a look of the watching. */
 static void by_reading(struct lease *l, const struct lease_name *claim,
 		       struct lease_verdict *v, const struct call *call)
