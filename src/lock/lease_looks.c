@@ -19,7 +19,12 @@ enum { FILE_SIZE_MAX = 512 };
 
 void lease_looks_init(struct lease_looks *looks, const struct self *self)
 {
-	*looks = (struct lease_looks){ .self = self };
+	/* Nobody changes it. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	const char *given = getenv("XDG_RUNTIME_DIR");
+
+	*looks = (struct lease_looks){ .self = self, .runtime = given };
+	if (!given && geteuid() == 0)
+		looks->runtime = "/run";
 }
 
 void lease_looks_release(struct lease_looks *looks)
@@ -40,14 +45,12 @@ static bool ours_alone(int fd)
 }
 
 /* The directory of the files, made if missing; -1: none. */
-static int open_directory(void)
+static int open_directory(const struct lease_looks *looks)
 {
-	const char *base = getenv("XDG_RUNTIME_DIR");
+	const char *base = looks->runtime;
 	char path[512];
 	int fd;
 
-	if (!base && geteuid() == 0)
-		base = "/run";
 	if (!base || base[0] != '/' ||
 	    snprintf(path, sizeof(path), "%s/repolock", base) >= (int)sizeof(path))
 		return -1;
@@ -96,7 +99,7 @@ static bool recall(const struct lease_looks *looks, struct lease_look *look,
 		   struct boot now)
 {
 	char wanted[FILE_SIZE_MAX], found[FILE_SIZE_MAX];
-	int dir = open_directory();
+	int dir = open_directory(looks);
 	bool read;
 	int64_t first;
 	size_t len;
@@ -132,6 +135,7 @@ static void sweep(int dir)
 			(void)close(copy);
 		return;
 	}
+	/* A stream of our own. NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	while ((entry = readdir(d)) != NULL)
 		if (strlen(entry->d_name) >= LEASE_UUID_SIZE - 1 &&
 		    fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -144,7 +148,7 @@ static void remember(const struct lease_looks *looks,
 		     const struct lease_look *look)
 {
 	char line[FILE_SIZE_MAX], temporary[LEASE_UUID_SIZE + 16];
-	int dir = open_directory();
+	int dir = open_directory(looks);
 	size_t len;
 	int fd;
 
@@ -230,7 +234,7 @@ void lease_looks_forget(struct lease_looks *looks, const char *uuid)
 	if (!old)
 		return;
 	*old = looks->looks[--looks->count];
-	dir = open_directory();
+	dir = open_directory(looks);
 	if (dir >= 0) {
 		(void)unlinkat(dir, uuid, 0);
 		(void)close(dir);

@@ -25,6 +25,7 @@ struct lease_look {
 
 struct lease_looks {
 	const struct self *self; /* lent; whose boot and time namespace */
+	const char *runtime;     /* of the environment; NULL: none */
 	struct lease_look *looks;
 	size_t count;
 };
