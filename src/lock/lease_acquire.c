@@ -37,6 +37,9 @@ enum { RECHECKS = sizeof(rechecks) / sizeof(rechecks[0]) };
 
 #define POLL_FIRST (50 * NSEC_PER_MSEC)
 #define POLL_MOST (5 * NSEC_PER_SEC)
+/* Whether the first in the queue acts when its turn comes is looked at by the
+ * second: its owner may be stopped, which no watch tells. */
+#define FIRST_LOOK (5 * NSEC_PER_SEC)
 /* A watch that sees everything is still looked behind now and then. */
 #define WATCH_MOST (60 * NSEC_PER_SEC)
 
@@ -607,6 +610,15 @@ static nsec recheck_next(struct lease_ahead *a)
 	return NSEC_FOREVER;
 }
 
+/* Nobody but the first in the queue is between us and the holders. */
+static bool behind_first(const struct lease *l)
+{
+	const struct lease_name *first = lease_view_first(&l->view);
+
+	return l->ahead.known && first &&
+	       strcmp(first->uuid, l->ahead.name.uuid) == 0;
+}
+
 /* When to look again, whatever the watch says. */
 static nsec next_look(struct lease *l, bool watched)
 {
@@ -624,6 +636,8 @@ static nsec next_look(struct lease *l, bool watched)
 	if (l->idle.uuid[0] != '\0' &&
 	    (!a->kernel || strcmp(l->idle.uuid, a->name.uuid) == 0))
 		span = shorter(span, boot_until(now, l->idle.since) + PLACE_IDLE);
+	if (behind_first(l))
+		span = shorter(span, FIRST_LOOK);
 	if (a->sure_in != 0)
 		span = shorter(span, a->sure_in);
 	/* Only whoever has a kernel lock here is surely seen to go. */
