@@ -262,6 +262,7 @@ see_open='n=0; for fd in 0 1 2; do
 }
 
 @test "in a time namespace deadlines and the lock hold" {
+	needs_root
 	start a unshare --time --boottime 1000000 --monotonic 500000 \
 		"$REPOLOCK" with-lock -r "$LOC" --max-hold 1.5s -- "$lib/job" a
 	wait_until 'inside a'
@@ -272,6 +273,7 @@ see_open='n=0; for fd in 0 1 2; do
 }
 
 @test "as the first process of a pid namespace it guards all the same" {
+	needs_root
 	start a unshare --pid --fork --kill-child --mount-proc "$REPOLOCK" \
 		with-lock -r "$LOC" -- sh -c \
 		'(setsid "$T/sleep" 300 &); : >$T/a.inside; exit 9'
@@ -282,6 +284,7 @@ see_open='n=0; for fd in 0 1 2; do
 }
 
 @test "where /proc shows another pid namespace it says so, and runs" {
+	needs_root
 	expect 9 unshare --pid --fork "$REPOLOCK" with-lock -r "$LOC" -- \
 		sh -c 'exit 9'
 	has '^repolock: .*/proc'

@@ -39,6 +39,7 @@ daemon_of()
 }
 
 @test "a daemon of another user is ended, too" {
+	needs_root
 	daemonizing a "setpriv --reuid=65534 --regid=65534 --clear-groups"
 	finish a
 	is 3 $status
@@ -59,6 +60,7 @@ daemon_of()
 }
 
 @test "many of them, some in pid namespaces, are ended" {
+	needs_root
 	start a "$REPOLOCK" with-lock -r "$LOC" -- sh -c '
 		for i in $(seq 40); do (setsid "$T/sleep" 300 &); done
 		unshare --pid --fork --mount-proc "$T/sleep" 300 &
@@ -132,6 +134,7 @@ root_sleep()
 }
 
 @test "one that may not be signalled is named, and the lock held while it runs" {
+	needs_root
 	root_sleep
 	chown 65534:65534 "$LOC" 2>/dev/null || true
 	: >"$T/a.daemon"
@@ -156,6 +159,7 @@ root_sleep()
 }
 
 @test "it does not spin while it waits for one that may not be signalled" {
+	needs_root
 	root_sleep
 	chown 65534:65534 "$LOC" 2>/dev/null || true
 	: >"$T/a.daemon"

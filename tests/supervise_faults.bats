@@ -367,6 +367,25 @@ waiting_goes_on()
 	is 0 $status
 }
 
+@test "waiting: SIGSTOP of the keeper, the one behind it passes" {
+	wait_behind
+	keeper=$(victim a keeper)
+	kill -STOP "$keeper"
+	release holder
+	finish holder
+	# It is given time to act when its turn has come.
+	wait_until 'inside next' 40
+	kill -CONT "$keeper"
+	never 'inside a' 0.5
+	release next
+	finish next
+	wait_until 'inside a'
+	release a
+	finish a
+	is 0 $status
+	no_overlap
+}
+
 @test "waiting: SIGSTOP of the front, its turn comes, it goes on when continued" {
 	wait_behind
 	kill -STOP "${PID[a]}"

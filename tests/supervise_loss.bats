@@ -146,6 +146,7 @@ watches()
 # Makes $LOC a file system of its own, on a file. $1: its size.
 mount_location()
 {
+	needs_root
 	truncate -s "$1" "$T/image"
 	mkfs.ext4 -q -N 64 "$T/image" 2>/dev/null
 	mount -o loop,errors=remount-ro "$T/image" "$LOC" 2>/dev/null ||

@@ -336,6 +336,11 @@ no_overlap()
 	[ ! -e "$T/overlap" ] || { cat "$T/overlap"; return 1; }
 }
 
+needs_root()
+{
+	[ "$(id -u)" -eq 0 ] || skip 'root is needed to become another, or mount'
+}
+
 # --- assertions ----------------------------------------------------------
 
 # is EXPECTED ACTUAL
