@@ -80,27 +80,27 @@ struct lock_info {
 /* What the user wants. All pointers are lent until lock_close. */
 struct lock_wish {
 	const struct location *location;
-	const char *name;         /* --name, "default" unless given */
-	bool name_given;          /* an error for protocols without names */
+	const char *name; /* --name, "default" unless given */
+	bool name_given;  /* an error for protocols without names */
 	enum lock_mode mode;
-	nsec ttl;                 /* 0: the protocol's default */
-	bool wait;                /* false (-n): never queue, may overtake */
+	nsec ttl;  /* 0: the protocol's default */
+	bool wait; /* false (-n): never queue, may overtake */
 	enum lock_break clear;
-	bool listing;             /* for list and remove only: shared/exclusive,
+	bool listing;        /* for list and remove only: shared/exclusive,
 	                             ttl and the like do not matter */
-	const char *reason;       /* may be NULL */
-	const char *command;      /* basename of COMMAND; NULL when listing */
+	const char *reason;  /* may be NULL */
+	const char *command; /* basename of COMMAND; NULL when listing */
 	const struct self *self;
-	bool no_password;         /* --insecure-no-password (restic) */
+	bool no_password; /* --insecure-no-password (restic) */
 	/* Ask on the terminal for a secret; false: no terminal, or given up.
 	 * NULL: never ask. Called from lock_open only. */
 	bool (*ask)(const char *prompt, char *answer, size_t size);
 };
 
 struct lock_remove {
-	const char *id;   /* exactly this one, as list told it */
-	bool force;       /* also one that is not proved stale */
-	bool dry_run;     /* judge only */
+	const char *id; /* exactly this one, as list told it */
+	bool force;     /* also one that is not proved stale */
+	bool dry_run;   /* judge only */
 };
 
 /* See lock_ops.loss_fd: a loss is noticed within 100 ms nevertheless. */
