@@ -609,15 +609,6 @@ static void search_lines(struct line_search *s)
 		read_lock_lines(see_line, s);
 }
 
-/* Who it is must be searched for; that is done if somebody will be told. */
-static enum rc busy(const struct flock_lock *f, struct lock_info *holder,
-		    struct err *e)
-{
-	*holder = (struct lock_info){ .state = LOCK_HELD };
-	(void)text_copy(holder->protocol, sizeof(holder->protocol), "flock");
-	return err_set(e, RC_BUSY, "%.150s is locked", f->path);
-}
-
 static bool keep_first(void *context, const struct lock_info *info)
 {
 	struct lock_info *first = context;
@@ -626,10 +617,9 @@ static bool keep_first(void *context, const struct lock_info *info)
 	return false;
 }
 
-static enum rc flock_describe(struct lock *lock, struct lock_info *info,
-			      const struct call *call, struct err *e)
+/* False: it cannot be seen from here; *holder is as it was. */
+static bool find_holder(const struct flock_lock *f, struct lock_info *holder)
 {
-	struct flock_lock *f = flock_of(lock);
 	struct lock_info first = { .state = LOCK_WAITING };
 	struct line_search s = {
 		.f = f,
@@ -639,14 +629,34 @@ static enum rc flock_describe(struct lock *lock, struct lock_info *info,
 		.context = &first,
 	};
 
-	(void)call;
 	search_lines(&s);
 	if (first.state != LOCK_HELD)
-		return err_set(e, RC_ABSENT,
-			       "%.150s: who holds it cannot be seen from here",
-			       f->path);
-	*info = first;
-	return RC_OK;
+		return false;
+	*holder = first;
+	return true;
+}
+
+/* Who it is is looked up at once, not only if somebody asks: it costs little,
+ * and later a wait is in the way of asking. */
+static enum rc busy(const struct flock_lock *f, struct lock_info *holder,
+		    struct err *e)
+{
+	*holder = (struct lock_info){ .state = LOCK_HELD };
+	(void)text_copy(holder->protocol, sizeof(holder->protocol), "flock");
+	(void)find_holder(f, holder);
+	return err_set(e, RC_BUSY, "%.150s is locked", f->path);
+}
+
+static enum rc flock_describe(struct lock *lock, struct lock_info *info,
+			      const struct call *call, struct err *e)
+{
+	struct flock_lock *f = flock_of(lock);
+
+	(void)call;
+	if (find_holder(f, info))
+		return RC_OK;
+	return err_set(e, RC_ABSENT,
+		       "%.150s: who holds it cannot be seen from here", f->path);
 }
 
 /* --- operations --- */
