@@ -427,6 +427,16 @@ static void end_it_all(struct front *f)
 		(void)flock(f->lock_fd, LOCK_UN);
 }
 
+static void tell_unreleased(const struct front *f)
+{
+	struct notice notice = { .kind = NOTICE_WARNING,
+				 .when = wall_now(),
+				 .text = "the lock could not be removed: "
+					 "no answer" };
+
+	f->plan->tell(f->plan->context, &notice);
+}
+
 static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
 {
 	bool went = atomic_load(&f->board->went);
@@ -434,6 +444,7 @@ static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
 
 	end_it_all(f);
 	if (settled) {
+		tell_unreleased(f);
 		*outcome = f->board->outcome;
 		return;
 	}

@@ -26,6 +26,8 @@ static const nsec same_signal = 100 * NSEC_PER_MSEC;
 static const nsec look_at_front = 25 * NSEC_PER_MSEC;
 /* One round of killing or stopping; the loop goes on in between. */
 static const nsec tree_patience = 200 * NSEC_PER_MSEC;
+/* So long a release may keep the loop; after it the worker goes on. */
+static const nsec release_prompt = 2 * NSEC_PER_SEC;
 /* What a hanging first try is given before the front ends it all. */
 static const nsec inline_patience = 95 * NSEC_PER_SEC;
 
@@ -51,6 +53,7 @@ struct keeper {
 
 	struct boot worker_at; /* when to start it; BOOT_NEVER: not by time */
 	struct boot poke_at;
+	bool release_tried;
 	bool hinted; /* do not look at loss_fd until it was emptied */
 	bool front_gone;
 
@@ -551,19 +554,36 @@ static void note_answer(struct keeper *k, const struct answer *answer,
 		k->hinted = false;
 }
 
-/* In this thread: nothing of COMMAND runs, and the front guards. */
+/* In this thread. */
 static void work_inline(struct keeper *k, const struct work *work,
 			struct event *event)
 {
+	struct work job = *work;
 	struct answer answer;
+	int cancel_fd = -1;
 
-	bool trying = work->job == JOB_ACQUIRE;
-
-	/* Before "go" the front writes only to withdraw, or ends. */
-	if (trying)
-		set_guard(k, boot_add(work->give_up, inline_patience));
-	work_perform(k->lock, work, trying ? k->sock : -1, &answer);
+	if (job.job == JOB_ACQUIRE) {
+		/* Before "go" the front writes only to withdraw, or ends. */
+		cancel_fd = k->sock;
+		set_guard(k, boot_add(job.give_up, inline_patience));
+	} else if (job.job == JOB_RELEASE) {
+		k->release_tried = true;
+		job.give_up = boot_min(job.give_up, boot_add(boot_now(),
+							     release_prompt));
+	}
+	work_perform(k->lock, &job, cancel_fd, &answer);
 	note_answer(k, &answer, event);
+}
+
+/*
+ * The very first try and a first release need not wait for a thread to be
+ * made or woken: nothing of COMMAND runs, and the front guards.
+ */
+static bool best_inline(const struct keeper *k, enum job job)
+{
+	if (job == JOB_ACQUIRE)
+		return !k->worker.started;
+	return job == JOB_RELEASE && !k->release_tried && !k->worker.watching;
 }
 
 /* True: done in place, *event is the reply. */
@@ -572,23 +592,22 @@ static bool work(struct keeper *k, const struct step *s, struct event *event)
 	struct work job = { s->job, s->give_up, s->patience, s->leash };
 	struct err e;
 
-	if (k->worker.started) {
+	if (best_inline(k, s->job)) {
+		work_inline(k, &job, event);
+		return true;
+	}
+	if (k->worker.started ||
+	    worker_start(&k->worker, k->lock, &e) == RC_OK) {
 		worker_post(&k->worker, &job);
 		return false;
 	}
-	if (s->job == JOB_WAIT || s->job == JOB_REFRESH) {
-		if (worker_start(&k->worker, k->lock, &e) == RC_OK) {
-			worker_post(&k->worker, &job);
-			return false;
-		}
-		if (s->job == JOB_WAIT) {
-			*event = (struct event){ .kind = EVENT_REPLY,
-						 .job = JOB_WAIT,
-						 .rc = RC_FAILED };
-			return true;
-		}
-		/* Better in place, under the front's guard, than not at all. */
+	if (s->job == JOB_WAIT) {
+		*event = (struct event){ .kind = EVENT_REPLY,
+					 .job = JOB_WAIT,
+					 .rc = RC_FAILED };
+		return true;
 	}
+	/* Better in place, under the front's guard, than not at all. */
 	work_inline(k, &job, event);
 	return true;
 }

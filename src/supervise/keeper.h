@@ -3,8 +3,8 @@
  * The keeper: child of the front, parent of the command. An event loop that
  * turns what the kernel reports into events for policy.c and carries out its
  * steps. It does no lock I/O while the command may run: the worker does. (The
- * very first try, and a release when there has been no worker, are done in
- * place, which saves a thread where COMMAND is short; nothing of COMMAND runs
+ * very first try and a first release are done in place, which saves a thread
+ * where COMMAND is short and its waking elsewhere; nothing of COMMAND runs
  * then, and the front guards against a hang.)
  *
  * It is in a session of its own, so that no signal and no stop from the

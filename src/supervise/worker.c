@@ -214,6 +214,7 @@ void worker_watch(struct worker *w)
 {
 	if (!w->lock->ops->loss_fd)
 		return;
+	w->watching = true;
 	(void)pthread_mutex_lock(&w->mutex);
 	w->wants_watch = true;
 	(void)pthread_cond_signal(&w->posted);
@@ -230,5 +231,7 @@ bool worker_watched(struct worker *w, int *loss_fd)
 		*loss_fd = w->loss_fd;
 	w->has_watch = false;
 	(void)pthread_mutex_unlock(&w->mutex);
+	if (there)
+		w->watching = false;
 	return there;
 }

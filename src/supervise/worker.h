@@ -46,7 +46,8 @@ struct worker {
 	int ready_fd;  /* readable: take the answer */
 	int cancel_fd; /* readable: the job should come back */
 	bool started;
-	bool busy; /* main thread only: between post and take */
+	/* Main thread only: between post and take, watch and watched. */
+	bool busy, watching;
 	bool cancelled;
 	/* Below: under mutex. */
 	bool has_work, has_answer;
