@@ -82,12 +82,9 @@ static void watch(struct worker *w)
 
 static void work(struct worker *w, const struct work *todo)
 {
-	struct answer answer;
-
-	memset(&answer, 0, sizeof(answer));
-	work_perform(w->lock, todo, w->cancel_fd, &answer);
+	/* Nobody looks at it before has_answer says so. */
+	work_perform(w->lock, todo, w->cancel_fd, &w->answer);
 	(void)pthread_mutex_lock(&w->mutex);
-	w->answer = answer;
 	w->has_answer = true;
 	(void)pthread_mutex_unlock(&w->mutex);
 }
