@@ -1367,14 +1367,17 @@ START_TEST(without_permission_nothing_is_changed)
 					  .mode = LOCK_EXCLUSIVE,
 					  .self = &lab.self };
 		struct lock *lock = NULL;
+		enum rc rc;
 
 		if (seteuid(65534) != 0 ||
 		    location_parse(&location, spoiled.location, &e) != RC_OK ||
 		    lock_open(&lock, &wish, &unlimited, &e) != RC_OK)
 			_exit(1);
-		if (acquire(lock) != RC_DENIED ||
-		    !strstr(e.text, "permission denied"))
+		rc = acquire(lock);
+		if (rc != RC_DENIED || !strstr(e.text, "permission denied")) {
+			fprintf(stderr, "%s: %s\n", rc_name(rc), e.text);
 			_exit(2);
+		}
 		if (release(lock) != RC_OK)
 			_exit(3);
 		_exit(0);

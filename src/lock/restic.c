@@ -215,8 +215,8 @@ static enum rc write_file(struct restic_lock *l, struct restic_record *record,
 				 STORE_PUT_ALWAYS, NULL, &l->tag, call, e);
 	}
 	buf_release(&box);
-	return rc ? err_context(e, rc, "%.100s: no lock can be written", s->shown)
-		  : RC_OK;
+	/* The store's sentence names the place. */
+	return rc ? err_context(e, rc, "no lock can be written") : RC_OK;
 }
 
 /* --- what a look says --- */
