@@ -205,7 +205,8 @@ thaw()
 	freeze
 	release a
 	wait_until 'gone $(command_of a)'
-	kill -TERM "${PID[a]}"
+	# One that comes in the instant of its end is still the command's.
+	wait_until 'kill -TERM ${PID[a]}; gone ${PID[a]}'
 	finish a
 	is 0 $status
 	thaw
