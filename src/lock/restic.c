@@ -215,8 +215,7 @@ static enum rc write_file(struct restic_lock *l, struct restic_record *record,
 				 STORE_PUT_ALWAYS, NULL, &l->tag, call, e);
 	}
 	buf_release(&box);
-	/* The store's sentence names the place. */
-	return rc ? err_context(e, rc, "no lock can be written") : RC_OK;
+	return rc;
 }
 
 /* --- what a look says --- */
