@@ -466,7 +466,7 @@ START_TEST(unknown_is_released_before_it_is_tried_again)
 END_TEST
 
 static const enum rc final[] = { RC_DENIED, RC_MALFORMED, RC_UNSUPPORTED,
-				 RC_FAILED, RC_ABSENT, RC_EXISTS };
+				 RC_FAILED, RC_ABSENT,    RC_EXISTS };
 
 START_TEST(what_can_never_work_ends_at_once_and_leaves_nothing)
 {
@@ -648,9 +648,9 @@ static void fail_refreshes(enum rc rc)
 
 START_TEST(failing_refreshes_end_it_at_term_at)
 {
-	static const enum rc all[] = { RC_RETRY,  RC_UNKNOWN,	RC_FAILED,
+	static const enum rc all[] = { RC_RETRY,  RC_UNKNOWN,   RC_FAILED,
 				       RC_DENIED, RC_MALFORMED, RC_CANCELLED,
-				       RC_BUSY,	  RC_ABSENT };
+				       RC_BUSY,   RC_ABSENT };
 
 	refreshing();
 	fail_refreshes(all[_i]);
@@ -1400,8 +1400,7 @@ START_TEST(left_is_what_is_left_until_term_at)
 			 75 * S);
 	ck_assert_int_eq(policy_left(&p, (struct boot){ start + 400 * S }), 0);
 	hold_for(endless);
-	ck_assert_int_eq(policy_left(&p, (struct boot){ start }),
-			 NSEC_FOREVER);
+	ck_assert_int_eq(policy_left(&p, (struct boot){ start }), NSEC_FOREVER);
 	config.wait = 30 * S;
 	begin();
 	ck_assert_int_eq(policy_left(&p, (struct boot){ start + 10 * S }),
@@ -1418,11 +1417,11 @@ static nsec random_below(unsigned *seed, nsec end)
 
 static struct event random_event(unsigned *seed)
 {
-	static const enum rc rcs[] = { RC_OK,	RC_OK,	    RC_OK,
-				       RC_OK,	RC_BUSY,    RC_BUSY,
-				       RC_LOST, RC_RETRY,   RC_RETRY,
-				       RC_RETRY, RC_UNKNOWN, RC_UNKNOWN,
-				       RC_FAILED, RC_DENIED, RC_CANCELLED,
+	static const enum rc rcs[] = { RC_OK,     RC_OK,      RC_OK,
+				       RC_OK,     RC_BUSY,    RC_BUSY,
+				       RC_LOST,   RC_RETRY,   RC_RETRY,
+				       RC_RETRY,  RC_UNKNOWN, RC_UNKNOWN,
+				       RC_FAILED, RC_DENIED,  RC_CANCELLED,
 				       RC_ABSENT };
 	static const struct lock_term *terms[] = { &usual, &endless, &watched,
 						   &shortest };
@@ -1561,19 +1560,16 @@ static Suite *suite(void)
 	tcase_add_test(trying, the_first_thing_is_a_try_to_acquire);
 	tcase_add_test(trying, the_front_shares_the_lock_before_go_is_said);
 	tcase_add_test(trying, a_front_that_cannot_share_the_lock_ends_it);
-	tcase_add_test(trying,
-		       a_late_yes_to_acquire_is_released_and_tried_again);
+	tcase_add_test(trying, a_late_yes_to_acquire_is_released_and_tried_again);
 	tcase_add_test(trying, a_yes_just_in_time_counts);
-	tcase_add_test(trying,
-		       the_second_look_before_go_is_a_look_at_the_clock);
+	tcase_add_test(trying, the_second_look_before_go_is_a_look_at_the_clock);
 	tcase_add_test(trying, busy_waits_and_says_for_whom);
 	tcase_add_test(trying, the_same_holder_is_told_once_another_again);
 	tcase_add_test(trying, waiting_is_told_at_5s_5min_and_every_hour);
 	tcase_add_test(trying, waiting_is_told_as_often_as_a_terminal_wants);
 	tcase_add_test(trying,
 		       a_location_that_does_not_answer_is_told_as_waiting);
-	tcase_add_test(trying,
-		       a_wait_that_went_on_to_acquire_starts_the_command);
+	tcase_add_test(trying, a_wait_that_went_on_to_acquire_starts_the_command);
 	tcase_add_test(trying, a_wait_without_result_tries_again);
 	tcase_add_test(trying, a_wait_that_fails_at_once_is_no_busy_loop);
 	tcase_add_test(trying,
@@ -1581,8 +1577,7 @@ static Suite *suite(void)
 	tcase_add_test(trying, nonblock_takes_one_busy_for_an_answer);
 	tcase_add_test(trying, wait_ends_when_its_time_is_over);
 	tcase_add_test(trying, a_yes_in_the_last_moment_of_wait_counts);
-	tcase_add_test(trying,
-		       however_short_wait_is_the_first_answer_is_awaited);
+	tcase_add_test(trying, however_short_wait_is_the_first_answer_is_awaited);
 	tcase_add_test(trying, no_answer_at_all_is_no_busy);
 	tcase_add_test(trying, a_try_that_hangs_for_ever_is_given_up);
 	tcase_add_test(trying,
@@ -1591,14 +1586,16 @@ static Suite *suite(void)
 	tcase_add_test(trying, unknown_on_and_on_is_given_up_as_well);
 	tcase_add_test(trying, nonblock_tries_three_times_when_it_fails);
 	tcase_add_test(trying, unknown_is_released_before_it_is_tried_again);
-	tcase_add_loop_test(trying, what_can_never_work_ends_at_once_and_leaves_nothing,
+	tcase_add_loop_test(trying,
+			    what_can_never_work_ends_at_once_and_leaves_nothing,
 			    0, sizeof(final) / sizeof(final[0]));
 	tcase_add_test(trying, a_gate_that_dies_while_waiting_withdraws);
 	tcase_add_test(trying, a_signal_while_trying_withdraws);
 	tcase_add_test(trying, a_yes_behind_a_signal_is_released);
 	tcase_add_test(trying, a_signal_while_pausing_withdraws);
-	tcase_add_test(trying,
-		       a_signal_between_tries_needs_no_release_when_nothing_is_left);
+	tcase_add_test(
+		trying,
+		a_signal_between_tries_needs_no_release_when_nothing_is_left);
 	tcase_add_test(trying,
 		       a_signal_during_the_release_between_two_tries_ends);
 	tcase_add_test(trying, a_front_that_goes_while_waiting_withdraws);
@@ -1608,10 +1605,8 @@ static Suite *suite(void)
 	tcase_add_test(holding, jitter_differs_from_one_holder_to_the_next);
 	tcase_add_test(holding, a_refresh_counts_from_before_it_was_sent);
 	tcase_add_test(holding, a_failed_refresh_is_told_and_tried_again);
-	tcase_add_loop_test(holding, failing_refreshes_end_it_at_term_at,
-			    0, 8);
-	tcase_add_test(holding,
-		       retries_back_off_but_try_once_more_in_good_time);
+	tcase_add_loop_test(holding, failing_refreshes_end_it_at_term_at, 0, 8);
+	tcase_add_test(holding, retries_back_off_but_try_once_more_in_good_time);
 	tcase_add_test(holding,
 		       a_refresh_that_hangs_is_told_and_cut_by_the_same_deadlines);
 	tcase_add_test(holding, a_late_yes_to_refresh_is_no_yes);
@@ -1620,8 +1615,7 @@ static Suite *suite(void)
 		       lost_sends_sigterm_at_once_and_sigkill_after_grace);
 	tcase_add_test(holding, lost_with_on_lost_kill_skips_the_grace);
 	tcase_add_test(holding, grace_after_a_loss_ends_at_kill_at);
-	tcase_add_test(holding,
-		       a_grace_longer_than_a_quarter_of_the_term_is_cut);
+	tcase_add_test(holding, a_grace_longer_than_a_quarter_of_the_term_is_cut);
 	tcase_add_test(holding,
 		       a_lost_lock_is_not_refreshed_but_its_traces_are_removed);
 	tcase_add_test(holding, a_hint_leads_to_a_refresh_at_once);
@@ -1629,15 +1623,16 @@ static Suite *suite(void)
 	tcase_add_test(holding, a_hint_does_not_hurry_a_failing_refresh);
 	tcase_add_test(holding, max_hold_ends_it_and_goes_on_refreshing);
 	tcase_add_test(holding, a_loss_while_max_hold_ends_it_is_a_loss);
-	tcase_add_test(holding,
-		       a_front_that_goes_ends_the_command_and_keeps_the_lock_till_then);
+	tcase_add_test(
+		holding,
+		a_front_that_goes_ends_the_command_and_keeps_the_lock_till_then);
 	tcase_add_test(holding, a_signal_to_the_keeper_is_for_the_command);
 	tcase_add_test(holding, an_endless_lock_never_expires);
 	tcase_add_test(holding, an_endless_lock_that_is_watched_can_be_lost);
-	tcase_add_test(holding,
-		       an_endless_lock_survives_any_number_of_failures);
-	tcase_add_test(holding,
-		       after_a_sleep_an_endless_lock_is_verified_but_doubt_does_not_stay);
+	tcase_add_test(holding, an_endless_lock_survives_any_number_of_failures);
+	tcase_add_test(
+		holding,
+		after_a_sleep_an_endless_lock_is_verified_but_doubt_does_not_stay);
 	tcase_add_test(holding, waking_after_kill_at_kills_without_grace);
 	tcase_add_loop_test(holding, waking_with_any_event_after_kill_at_kills,
 			    EVENT_TIME, EVENT_BARE + 1);
@@ -1649,13 +1644,13 @@ static Suite *suite(void)
 	tcase_add_test(holding, a_timer_a_little_late_is_no_sleep);
 	tcase_add_test(holding, doubt_ends_in_a_kill_when_the_lock_was_lost);
 	tcase_add_test(holding, doubt_lasts_while_the_store_fails);
-	tcase_add_test(holding,
-		       an_answer_asked_for_before_the_sleep_does_not_end_the_doubt);
+	tcase_add_test(
+		holding,
+		an_answer_asked_for_before_the_sleep_does_not_end_the_doubt);
 	tcase_add_test(holding,
 		       a_command_that_ends_in_doubt_leaves_the_rest_in_doubt);
 	tcase_add_test(holding, the_shortest_ttl_notices_a_short_sleep);
-	tcase_add_test(ending,
-		       a_command_that_leaves_nothing_is_released_at_once);
+	tcase_add_test(ending, a_command_that_leaves_nothing_is_released_at_once);
 	tcase_add_test(ending, no_refresh_and_release_at_once);
 	tcase_add_test(ending,
 		       a_refresh_that_hangs_at_the_end_is_given_up_and_told);
@@ -1684,8 +1679,7 @@ static Suite *suite(void)
 	tcase_add_test(ending,
 		       what_may_not_be_killed_does_not_hold_up_the_news_of_a_loss);
 	tcase_add_test(ending, left_is_what_is_left_until_term_at);
-	tcase_add_loop_test(ending, whatever_happens_the_rules_hold,
-			    0, 10);
+	tcase_add_loop_test(ending, whatever_happens_the_rules_hold, 0, 10);
 	return all;
 }
 

@@ -29,16 +29,15 @@ static const struct lock_term brief = { 2 * NSEC_PER_SEC, 600 * NSEC_PER_MSEC,
 static const struct lock_term endless = { NSEC_FOREVER, NSEC_FOREVER, 0 };
 
 static char word[] = "scripted", shown[] = "scripted:", rest[] = "";
-static struct location location = { .text = shown,
-				    .scheme = word,
-				    .rest = rest,
-				    .shown = shown };
+static struct location location = {
+	.text = shown, .scheme = word, .rest = rest, .shown = shown
+};
 static struct self self;
 static struct plan plan;
 static struct outcome outcome;
 static char *argv[5];
-static int life[2];  /* write end: whatever the command started */
-static int said[2];  /* what the command writes to descriptor 3 */
+static int life[2]; /* write end: whatever the command started */
+static int said[2]; /* what the command writes to descriptor 3 */
 static char text[256];
 
 /* In memory that front and keeper share. */
@@ -101,8 +100,8 @@ static void line(const char *command)
 {
 	static char whole[1024];
 
-	(void)snprintf(whole, sizeof(whole), "export OUT=/dev/fd/%d; %s", said[1],
-		       command);
+	(void)snprintf(whole, sizeof(whole), "export OUT=/dev/fd/%d; %s",
+		       said[1], command);
 	argv[2] = whole;
 }
 
@@ -224,8 +223,7 @@ START_TEST(the_command_is_in_our_group_and_the_keeper_is_not)
 {
 	char wanted[64];
 
-	(void)snprintf(wanted, sizeof(wanted), "%d %d\n", getpgrp(),
-		       getsid(0));
+	(void)snprintf(wanted, sizeof(wanted), "%d %d\n", getpgrp(), getsid(0));
 	run("ps -o pgid=,sid= -p $$ | xargs >$OUT");
 	ck_assert_str_eq(output(), wanted);
 }
@@ -261,8 +259,8 @@ START_TEST(no_descriptor_of_ours_reaches_the_command)
 
 		if (flags >= 0 && !(flags & FD_CLOEXEC))
 			(void)snprintf(wanted + strlen(wanted),
-				       sizeof(wanted) - strlen(wanted),
-				       "%d\n", fd);
+				       sizeof(wanted) - strlen(wanted), "%d\n",
+				       fd);
 	}
 	/* The directory that ls reads gets the lowest free number. */
 	run_directly("/bin/ls", "-v", "/dev/fd/", NULL);
@@ -352,7 +350,8 @@ START_TEST(waiting_ends_with_the_lock)
 {
 	static const struct scripted_step steps[] = {
 		{ .op = SCRIPTED_ACQUIRE, .rc = RC_BUSY },
-		{ .op = SCRIPTED_WAIT, .how = SCRIPTED_OBEDIENT,
+		{ .op = SCRIPTED_WAIT,
+		  .how = SCRIPTED_OBEDIENT,
 		  .delay = 50 * NSEC_PER_MSEC },
 		{ .op = SCRIPTED_ACQUIRE, .rc = RC_BUSY },
 	};
@@ -386,8 +385,7 @@ START_TEST(waiting_ends_in_time)
 {
 	static const struct scripted_step steps[] = {
 		{ .op = SCRIPTED_ACQUIRE, .rc = RC_BUSY, .repeat = true },
-		{ .op = SCRIPTED_WAIT, .how = SCRIPTED_BLOCKING,
-		  .repeat = true },
+		{ .op = SCRIPTED_WAIT, .how = SCRIPTED_BLOCKING, .repeat = true },
 	};
 
 	scripted_begin(steps, 2);
@@ -424,7 +422,8 @@ START_TEST(a_signal_while_waiting_withdraws)
 {
 	static const struct scripted_step steps[] = {
 		{ .op = SCRIPTED_ACQUIRE, .rc = RC_BUSY },
-		{ .op = SCRIPTED_WAIT, .how = SCRIPTED_OBEDIENT,
+		{ .op = SCRIPTED_WAIT,
+		  .how = SCRIPTED_OBEDIENT,
 		  .delay = 1000 * NSEC_PER_SEC },
 	};
 
@@ -441,7 +440,8 @@ END_TEST
 START_TEST(a_signal_during_the_first_try_withdraws)
 {
 	static const struct scripted_step steps[] = {
-		{ .op = SCRIPTED_ACQUIRE, .how = SCRIPTED_OBEDIENT,
+		{ .op = SCRIPTED_ACQUIRE,
+		  .how = SCRIPTED_OBEDIENT,
 		  .delay = 1000 * NSEC_PER_SEC },
 	};
 
@@ -457,7 +457,8 @@ END_TEST
 START_TEST(a_signal_ends_it_even_when_the_store_hangs_for_ever)
 {
 	static const struct scripted_step steps[] = {
-		{ .op = SCRIPTED_ACQUIRE, .how = SCRIPTED_DEAF,
+		{ .op = SCRIPTED_ACQUIRE,
+		  .how = SCRIPTED_DEAF,
 		  .delay = 1000 * NSEC_PER_SEC },
 	};
 
@@ -487,8 +488,7 @@ END_TEST
 START_TEST(a_failure_says_why_and_leaves_nothing)
 {
 	static const struct scripted_step steps[] = {
-		{ .op = SCRIPTED_ACQUIRE, .rc = RC_DENIED,
-		  .text = "somewhere: no" },
+		{ .op = SCRIPTED_ACQUIRE, .rc = RC_DENIED, .text = "somewhere: no" },
 	};
 
 	scripted_begin(steps, 1);
@@ -515,7 +515,8 @@ END_TEST
 START_TEST(a_refresh_that_hangs_for_ever_ends_all_in_time)
 {
 	static const struct scripted_step steps[] = {
-		{ .op = SCRIPTED_REFRESH, .how = SCRIPTED_DEAF,
+		{ .op = SCRIPTED_REFRESH,
+		  .how = SCRIPTED_DEAF,
 		  .delay = 1000 * NSEC_PER_SEC },
 	};
 	struct boot begun;
@@ -719,7 +720,8 @@ START_TEST(a_front_killed_while_waiting_leaves_nothing)
 {
 	static const struct scripted_step steps[] = {
 		{ .op = SCRIPTED_ACQUIRE, .rc = RC_BUSY },
-		{ .op = SCRIPTED_WAIT, .how = SCRIPTED_OBEDIENT,
+		{ .op = SCRIPTED_WAIT,
+		  .how = SCRIPTED_OBEDIENT,
 		  .delay = 1000 * NSEC_PER_SEC },
 	};
 	pid_t front;
@@ -769,14 +771,15 @@ END_TEST
 
 /* --- signals ----------------------------------------------------------- */
 
-static const int relayed[] = { SIGTERM, SIGINT,	 SIGHUP,  SIGQUIT,
+static const int relayed[] = { SIGTERM, SIGINT,  SIGHUP,  SIGQUIT,
 			       SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH };
 
 /* Counts what comes for a while after the first one. */
-#define COUNTING \
+#define COUNTING                                                               \
 	"n=0; trap 'n=$((n+1))' TERM INT HUP QUIT USR1 USR2 ALRM WINCH; "
-#define COUNTED "i=0; while [ $i -lt 20 ]; do sleep 0.02; i=$((i+1)); done; " \
-		"exit $n"
+#define COUNTED                                                                \
+	"i=0; while [ $i -lt 20 ]; do sleep 0.02; i=$((i+1)); done; "          \
+	"exit $n"
 
 START_TEST(a_signal_to_the_front_reaches_the_command_once)
 {
@@ -906,8 +909,7 @@ static Suite *suite(void)
 	tcase_add_test(t, waiting_ends_with_the_lock);
 	tcase_add_test(t, a_protocol_that_cannot_wait_is_asked_again);
 	tcase_add_test(t, waiting_ends_in_time);
-	tcase_add_loop_test(t, a_signal_while_waiting_withdraws,
-			    0, 5);
+	tcase_add_loop_test(t, a_signal_while_waiting_withdraws, 0, 5);
 	tcase_add_test(t, a_signal_during_the_first_try_withdraws);
 	tcase_add_test(t, a_signal_ends_it_even_when_the_store_hangs_for_ever);
 	tcase_add_test(t, an_unknown_answer_is_cleaned_up_before_the_next_try);

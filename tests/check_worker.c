@@ -66,7 +66,8 @@ END_TEST
 START_TEST(begun_is_before_the_call_however_long_it_takes)
 {
 	static const struct scripted_step steps[] = {
-		{ .op = SCRIPTED_REFRESH, .how = SCRIPTED_DEAF,
+		{ .op = SCRIPTED_REFRESH,
+		  .how = SCRIPTED_DEAF,
 		  .delay = 50 * NSEC_PER_MSEC },
 	};
 	struct answer answer;
@@ -132,7 +133,8 @@ END_TEST
 START_TEST(cancelling_ends_a_job_that_polls)
 {
 	static const struct scripted_step steps[] = {
-		{ .op = SCRIPTED_WAIT, .how = SCRIPTED_OBEDIENT,
+		{ .op = SCRIPTED_WAIT,
+		  .how = SCRIPTED_OBEDIENT,
 		  .delay = 1000 * NSEC_PER_SEC },
 	};
 	struct answer answer;
@@ -170,9 +172,11 @@ END_TEST
 START_TEST(a_cancelled_job_does_not_cancel_the_next)
 {
 	static const struct scripted_step steps[] = {
-		{ .op = SCRIPTED_WAIT, .how = SCRIPTED_OBEDIENT,
+		{ .op = SCRIPTED_WAIT,
+		  .how = SCRIPTED_OBEDIENT,
 		  .delay = 1000 * NSEC_PER_SEC },
-		{ .op = SCRIPTED_RELEASE, .how = SCRIPTED_OBEDIENT,
+		{ .op = SCRIPTED_RELEASE,
+		  .how = SCRIPTED_OBEDIENT,
 		  .delay = 20 * NSEC_PER_MSEC },
 	};
 	struct answer answer;
@@ -191,7 +195,8 @@ END_TEST
 START_TEST(nothing_is_taken_while_the_job_runs)
 {
 	static const struct scripted_step steps[] = {
-		{ .op = SCRIPTED_REFRESH, .how = SCRIPTED_DEAF,
+		{ .op = SCRIPTED_REFRESH,
+		  .how = SCRIPTED_DEAF,
 		  .delay = 100 * NSEC_PER_MSEC },
 	};
 	struct answer answer;
@@ -225,7 +230,8 @@ END_TEST
 START_TEST(the_watch_comes_between_jobs)
 {
 	static const struct scripted_step steps[] = {
-		{ .op = SCRIPTED_REFRESH, .how = SCRIPTED_DEAF,
+		{ .op = SCRIPTED_REFRESH,
+		  .how = SCRIPTED_DEAF,
 		  .delay = 20 * NSEC_PER_MSEC },
 	};
 	struct pollfd ready;
@@ -238,8 +244,7 @@ START_TEST(the_watch_comes_between_jobs)
 	post(JOB_REFRESH);
 	worker_watch(&worker);
 	while (worker.busy || fd == -2) {
-		ready = (struct pollfd){ .fd = worker.ready_fd,
-					 .events = POLLIN };
+		ready = (struct pollfd){ .fd = worker.ready_fd, .events = POLLIN };
 		ck_assert_int_eq(poll(&ready, 1, 10000), 1);
 		worker_look(&worker);
 		(void)worker_take(&worker, &answer);

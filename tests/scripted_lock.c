@@ -75,8 +75,8 @@ static enum rc perform(enum scripted_op op, struct lock_term *term,
 	if (atomic_fetch_add(&scripted->inside, 1) != 0)
 		atomic_fetch_add(&scripted->crowds, 1);
 	if (term)
-		*term = step && step->term.valid != 0 ? step->term :
-							scripted_setting.usual;
+		*term = step && step->term.valid != 0 ? step->term
+						      : scripted_setting.usual;
 	if (step)
 		rc = sleep_as(step, call, e);
 	if (rc == RC_OK && step && step->rc != RC_OK)
@@ -90,7 +90,8 @@ static enum rc acquire(struct lock *lock, struct lock_term *term,
 		       struct lock_info *mine, struct lock_info *holder,
 		       const struct call *call, struct err *e)
 {
-	struct lock_info info = { .protocol = "scripted", .id = "mine",
+	struct lock_info info = { .protocol = "scripted",
+				  .id = "mine",
 				  .fence = 7 };
 	enum rc rc = perform(SCRIPTED_ACQUIRE, term, call, e);
 
@@ -126,8 +127,7 @@ static enum rc refresh(struct lock *lock, struct lock_term *term,
 	return perform(SCRIPTED_REFRESH, term, call, e);
 }
 
-static enum rc release(struct lock *lock, const struct call *call,
-		       struct err *e)
+static enum rc release(struct lock *lock, const struct call *call, struct err *e)
 {
 	enum rc rc = perform(SCRIPTED_RELEASE, NULL, call, e);
 

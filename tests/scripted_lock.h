@@ -58,10 +58,10 @@ struct scripted_record {
 
 struct scripted_setting {
 	struct lock_term usual;
-	bool no_wait;     /* ops->wait is NULL */
-	int loss_fd;      /* -1: none */
-	int kernel_fd;    /* -1: none */
-	enum rc open;     /* what opening says */
+	bool no_wait;  /* ops->wait is NULL */
+	int loss_fd;   /* -1: none */
+	int kernel_fd; /* -1: none */
+	enum rc open;  /* what opening says */
 };
 
 extern struct scripted_record *scripted;

@@ -56,8 +56,7 @@ enum rc command_prepare(struct command *c, const struct plan *plan,
 		return err_sys(e, RC_FAILED, ENOMEM, "environment");
 	(void)snprintf(digits, sizeof(digits), "%d", (int)front);
 	n = copy_environment(c->environment);
-	to = add_variable(c->strings, &c->environment[n++], "LOCATION",
-			  location);
+	to = add_variable(c->strings, &c->environment[n++], "LOCATION", location);
 	if (name[0])
 		to = add_variable(to, &c->environment[n++], "NAME", name);
 	to = add_variable(to, &c->environment[n++], "MODE",
@@ -104,8 +103,7 @@ static void restore_signals(const struct caller *caller)
 }
 
 /* The child of command_fork, until it is the command. */
-static _Noreturn void gate(const struct command *c, int wait_fd,
-			   pid_t keeper)
+static _Noreturn void gate(const struct command *c, int wait_fd, pid_t keeper)
 {
 	char go;
 	ssize_t n;

@@ -57,9 +57,9 @@ struct front {
 	struct boot withdraw_until;
 	int withdrawn; /* by which signal */
 	struct boot lock_memory_at;
-	bool over;     /* the keeper said so, or is gone */
-	bool bereft;   /* no descriptor was left for the kernel lock */
-	bool stuck;    /* its end may take for ever */
+	bool over;   /* the keeper said so, or is gone */
+	bool bereft; /* no descriptor was left for the kernel lock */
+	bool stuck;  /* its end may take for ever */
 };
 
 /* --- the command ------------------------------------------------------- */
@@ -173,8 +173,7 @@ static bool caller_ignores(int sig)
 {
 	struct sigaction action;
 
-	return sigaction(sig, NULL, &action) == 0 &&
-	       action.sa_handler == SIG_IGN;
+	return sigaction(sig, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
 /*
@@ -266,8 +265,7 @@ static void on_signal(struct front *f, const struct signalfd_siginfo *info)
 		return;
 	}
 	runs = atomic_load(&f->board->went) && !atomic_load(&f->board->ended);
-	ask_witness(f, sig, runs && (!by_kernel || !of_terminal(sig)),
-		    by_kernel);
+	ask_witness(f, sig, runs && (!by_kernel || !of_terminal(sig)), by_kernel);
 	if (!runs)
 		on_own_signal(f, sig);
 }
@@ -319,8 +317,7 @@ static void take_descriptors(struct front *f, struct msghdr *header,
 		if (!message->fds[i] ||
 		    CMSG_LEN((n + 1) * sizeof(int)) > c->cmsg_len)
 			continue;
-		memcpy(targets[i], CMSG_DATA(c) + n * sizeof(int),
-		       sizeof(int));
+		memcpy(targets[i], CMSG_DATA(c) + n * sizeof(int), sizeof(int));
 		n++;
 	}
 }
@@ -418,8 +415,7 @@ static void end_it_all(struct front *f)
 			break;
 		}
 		if (count.live > 0 && count.live == count.denied) {
-			(void)tree_signal(&tree, SIGKILL, told_fate, f,
-					  &count);
+			(void)tree_signal(&tree, SIGKILL, told_fate, f, &count);
 			break;
 		}
 	}
@@ -537,8 +533,7 @@ static bool turn(struct front *f)
 		decide_all(f);
 	stay_in_memory(f);
 	now = boot_now();
-	return boot_reached(now, (struct boot){
-					 atomic_load(&f->board->guard) }) ||
+	return boot_reached(now, (struct boot){ atomic_load(&f->board->guard) }) ||
 	       boot_reached(now, f->withdraw_until);
 }
 

@@ -61,7 +61,7 @@ struct keeper {
 	int status;
 	bool frozen; /* we stopped the tree */
 	struct tree_set stopped;
-	unsigned denied; /* how many of those were told */
+	unsigned denied;               /* how many of those were told */
 	struct named named[NAMED_MAX]; /* who was signalled last */
 	size_t nameds;
 	bool front_stopped; /* with the command */
@@ -82,8 +82,7 @@ static void tell(struct keeper *k, struct notice *notice)
 	k->plan->tell(k->plan->context, notice);
 }
 
-static void tell_text(struct keeper *k, enum notice_kind kind,
-		      const char *text)
+static void tell_text(struct keeper *k, enum notice_kind kind, const char *text)
 {
 	struct notice notice = { .kind = kind, .text = text };
 
@@ -102,8 +101,7 @@ static const nsec describe_patience = NSEC_PER_SEC;
 static void describe_holder(void *keeper, struct lock_info *holder)
 {
 	struct keeper *k = keeper;
-	struct call call = { boot_add(boot_now(), describe_patience),
-			     k->sock };
+	struct call call = { boot_add(boot_now(), describe_patience), k->sock };
 	struct lock_info known = *holder;
 	struct err e;
 
@@ -233,8 +231,7 @@ static void tell_release(struct keeper *k, const char *what)
 
 static void say(struct keeper *k, const struct step *s)
 {
-	struct notice signalled = { .kind = NOTICE_SIGNALLED,
-				    .signal = s->kill };
+	struct notice signalled = { .kind = NOTICE_SIGNALLED, .signal = s->kill };
 
 	if (s->say & SAY_WAITING)
 		tell_waiting(k);
@@ -283,8 +280,8 @@ static void set_guard(struct keeper *k, struct boot guard)
 		(void)send(k->sock, &message, sizeof(message), MSG_NOSIGNAL);
 }
 
-static bool send_with(int sock, const struct message *message,
-		      const int *fds, size_t n)
+static bool send_with(int sock, const struct message *message, const int *fds,
+		      size_t n)
 {
 	struct message copy = *message;
 	struct iovec data = { &copy, sizeof(copy) };
@@ -382,8 +379,8 @@ static void command_outcome(const struct keeper *k, struct outcome *outcome)
 	int failed = atomic_load(&k->board->exec_errno);
 
 	if (failed != 0) {
-		outcome->how = failed == ENOENT ? OUTCOME_NOT_FOUND :
-						  OUTCOME_CANNOT_EXEC;
+		outcome->how = failed == ENOENT ? OUTCOME_NOT_FOUND
+						: OUTCOME_CANNOT_EXEC;
 		(void)err_sys(&outcome->err, RC_FAILED, failed, "%s",
 			      k->command->path);
 	} else if (WIFSIGNALED(k->status)) {
@@ -434,8 +431,7 @@ static void fill_outcome(struct keeper *k, struct outcome *outcome)
 		return;
 	case VERDICT_SILENT:
 		outcome->how = OUTCOME_FAILED;
-		(void)err_set(&outcome->err, RC_FAILED,
-			      "%s: no answer in time",
+		(void)err_set(&outcome->err, RC_FAILED, "%s: no answer in time",
 			      k->plan->wish.location->shown);
 		return;
 	case VERDICT_INTERRUPTED:
@@ -461,14 +457,12 @@ static void told_fate(void *context, const struct tree_process *process,
 		struct named *named = &k->named[k->nameds++];
 
 		named->pid = process->id.pid;
-		(void)text_copy(named->name, sizeof(named->name),
-				process->name);
+		(void)text_copy(named->name, sizeof(named->name), process->name);
 	}
 }
 
 /* Without /proc only the command itself can be found. */
-static void kill_command_only(struct keeper *k, int sig,
-			      struct tree_count *count)
+static void kill_command_only(struct keeper *k, int sig, struct tree_count *count)
 {
 	if (!k->reaped) {
 		(void)kill(k->command->pid, sig);
@@ -515,8 +509,7 @@ static void freeze(struct keeper *k)
 	struct tree_count count = { 0 };
 
 	k->frozen = true;
-	if (tree_stop(&tree, tree_patience, &k->stopped, &count) ==
-	    RC_UNSUPPORTED)
+	if (tree_stop(&tree, tree_patience, &k->stopped, &count) == RC_UNSUPPORTED)
 		(void)kill(k->command->pid, SIGSTOP);
 }
 
@@ -544,9 +537,9 @@ static void note_answer(struct keeper *k, const struct answer *answer,
 	if (answer->job == JOB_ACQUIRE && answer->rc == RC_OK)
 		k->mine = answer->mine;
 	if (answer->job == JOB_ACQUIRE && answer->rc == RC_BUSY) {
-		event->other_holder =
-			!k->has_holder ||
-			strcmp(k->holder.id, answer->holder.id) != 0;
+		event->other_holder = !k->has_holder ||
+				      strcmp(k->holder.id, answer->holder.id) !=
+					      0;
 		k->holder = answer->holder;
 		k->has_holder = true;
 	}
@@ -568,8 +561,8 @@ static void work_inline(struct keeper *k, const struct work *work,
 		set_guard(k, boot_add(job.give_up, inline_patience));
 	} else if (job.job == JOB_RELEASE) {
 		k->release_tried = true;
-		job.give_up = boot_min(job.give_up, boot_add(boot_now(),
-							     release_prompt));
+		job.give_up = boot_min(job.give_up,
+				       boot_add(boot_now(), release_prompt));
 	}
 	work_perform(k->lock, &job, cancel_fd, &answer);
 	note_answer(k, &answer, event);
@@ -596,8 +589,7 @@ static bool work(struct keeper *k, const struct step *s, struct event *event)
 		work_inline(k, &job, event);
 		return true;
 	}
-	if (k->worker.started ||
-	    worker_start(&k->worker, k->lock, &e) == RC_OK) {
+	if (k->worker.started || worker_start(&k->worker, k->lock, &e) == RC_OK) {
 		worker_post(&k->worker, &job);
 		return false;
 	}
@@ -635,8 +627,7 @@ static void go(struct keeper *k)
 
 /* Everything that ends or stops something comes before everything that
  * could block. True: *event is what came of it, and goes to the policy. */
-static bool carry_out(struct keeper *k, const struct step *s,
-		      struct event *event)
+static bool carry_out(struct keeper *k, const struct step *s, struct event *event)
 {
 	bool more = false;
 
@@ -715,9 +706,8 @@ static bool look_at_command(struct keeper *k)
 {
 	int status;
 
-	while (!k->reaped &&
-	       waitpid(k->command->pid, &status,
-		       WNOHANG | WUNTRACED | WCONTINUED) > 0) {
+	while (!k->reaped && waitpid(k->command->pid, &status,
+				     WNOHANG | WUNTRACED | WCONTINUED) > 0) {
 		if (WIFSTOPPED(status)) {
 			tell_front_stopped(k, WSTOPSIG(status));
 		} else if (WIFCONTINUED(status)) {
@@ -765,8 +755,7 @@ static void check_asked(struct keeper *k)
 	k->asked = 0;
 	got.ns = atomic_load(&k->board->got[sig]);
 	if (boot_until(got, k->asked_at) > same_signal)
-		step(k, (struct event){ .kind = EVENT_SIGNAL,
-					.signal = sig });
+		step(k, (struct event){ .kind = EVENT_SIGNAL, .signal = sig });
 }
 
 static void on_signals(struct keeper *k)
@@ -858,12 +847,10 @@ static void turn(struct keeper *k)
 	struct pollfd fds[SOURCES] = {
 		[TIMER] = { .fd = k->timer, .events = POLLIN },
 		[SIGNAL] = { .fd = k->signals, .events = POLLIN },
-		[FRONT] = { .fd = k->front_gone ? -1 : k->sock,
-			    .events = POLLIN },
+		[FRONT] = { .fd = k->front_gone ? -1 : k->sock, .events = POLLIN },
 		[ANSWER] = { .fd = k->worker.started ? k->worker.ready_fd : -1,
 			     .events = POLLIN },
-		[LOSS] = { .fd = k->hinted ? -1 : k->loss_fd,
-			   .events = POLLIN }
+		[LOSS] = { .fd = k->hinted ? -1 : k->loss_fd, .events = POLLIN }
 	};
 
 	arm(k);

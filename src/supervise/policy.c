@@ -132,10 +132,9 @@ static void take_term(struct policy *p, struct boot begun,
 	p->valid_until = boot_add(begun, term->valid);
 	p->kill_at = boot_add(p->valid_until, -term->margin);
 	p->term_at = term_end(p, begun, term);
-	p->refresh_at = boot_add(begun, finite(term->refresh_in) ?
-						jittered(p, term->refresh_in,
-							 10) :
-						NSEC_FOREVER);
+	p->refresh_at = boot_add(begun, finite(term->refresh_in)
+						? jittered(p, term->refresh_in, 10)
+						: NSEC_FOREVER);
 }
 
 static nsec leash_of_refresh(const struct policy *p)
@@ -210,8 +209,9 @@ static void all_ended(struct policy *p, struct boot now)
 	bool hanging = p->running != JOB_NONE && p->cancelled;
 
 	p->stuck = false;
-	release(p, now, p->loss == LOSS_TOLD || hanging ? withdraw_patience :
-							  release_patience);
+	release(p, now,
+		p->loss == LOSS_TOLD || hanging ? withdraw_patience
+						: release_patience);
 }
 
 static void kill_all(struct policy *p, struct boot now, struct step *s)
@@ -224,8 +224,7 @@ static void kill_all(struct policy *p, struct boot now, struct step *s)
 }
 
 /* End all that runs: SIGTERM now, SIGKILL later. */
-static void stop(struct policy *p, struct boot now, nsec grace,
-		 struct step *s)
+static void stop(struct policy *p, struct boot now, nsec grace, struct step *s)
 {
 	p->phase = PHASE_STOPPING;
 	p->settle_until = BOOT_NEVER;
@@ -393,8 +392,8 @@ static void next_telling(struct policy *p, struct boot now)
 	nsec at;
 
 	do {
-		at = p->told < 2 ? steps[p->told] :
-				   (nsec)(p->told - 1) * 3600 * NSEC_PER_SEC;
+		at = p->told < 2 ? steps[p->told]
+				 : (nsec)(p->told - 1) * 3600 * NSEC_PER_SEC;
 		p->tell_at = boot_add(p->started, at);
 		if (boot_reached(now, p->tell_at))
 			p->told++;
@@ -472,8 +471,7 @@ static void try_again(struct policy *p, struct boot now, struct step *s)
 }
 
 /* The same, but something of ours is or may be there: remove it before. */
-static void clean_and_try_again(struct policy *p, struct boot now,
-				struct step *s)
+static void clean_and_try_again(struct policy *p, struct boot now, struct step *s)
 {
 	try_again(p, now, s);
 	if (p->phase != PHASE_TRYING)
@@ -556,15 +554,13 @@ static void on_acquire(struct policy *p, const struct event *event,
 
 /* Whatever the wait came back with, the next try tells what is the matter;
  * only a wait that cannot even begin must not become a busy loop. */
-static void on_waited(struct policy *p, const struct event *event,
-		      struct boot now)
+static void on_waited(struct policy *p, const struct event *event, struct boot now)
 {
 	if (p->phase != PHASE_PAUSING)
 		return;
 	p->phase = PHASE_TRYING;
 	p->next_try = now;
-	if (event->rc != RC_OK && event->rc != RC_ABSENT &&
-	    event->rc != RC_RETRY)
+	if (event->rc != RC_OK && event->rc != RC_ABSENT && event->rc != RC_RETRY)
 		p->next_try = boot_add(now, pace_first);
 }
 
@@ -614,8 +610,8 @@ static void on_refresh(struct policy *p, const struct event *event,
 	if (p->loss != LOSS_NONE) {
 		/* Too late to be believed; but what cannot be killed is
 		 * protected as long as the store goes along. */
-		p->refresh_at = boot_add(now, shorter(p->term.refresh_in,
-						      p->term.valid / 3));
+		p->refresh_at = boot_add(
+			now, shorter(p->term.refresh_in, p->term.valid / 3));
 		return;
 	}
 	if (event->rc == RC_OK) {
@@ -758,14 +754,12 @@ static void on_hint(struct policy *p, struct boot now)
 {
 	if (!holds(p) || p->loss == LOSS_TOLD || p->failures > 0)
 		return;
-	p->refresh_at = boot_min(p->refresh_at, boot_add(p->begun,
-							 refresh_gap));
+	p->refresh_at = boot_min(p->refresh_at, boot_add(p->begun, refresh_gap));
 	if (p->refresh_at.ns < now.ns)
 		p->refresh_at = now;
 }
 
-static void on_command_ended(struct policy *p, struct boot now,
-			     struct step *s)
+static void on_command_ended(struct policy *p, struct boot now, struct step *s)
 {
 	p->command_ended = true;
 	if (trying(p) || p->phase == PHASE_HANDING) {
@@ -887,14 +881,13 @@ static void schedule(struct policy *p, struct boot now, struct step *s)
 	case PHASE_SETTLING:
 	case PHASE_STOPPING:
 		if (boot_reached(now, p->refresh_at))
-			post(p, JOB_REFRESH,
-			     boot_add(now, leash_of_refresh(p)), s);
+			post(p, JOB_REFRESH, boot_add(now, leash_of_refresh(p)),
+			     s);
 		return;
 	case PHASE_RELEASING:
 		if (boot_reached(now, p->next_try))
 			post(p, JOB_RELEASE,
-			     boot_min(boot_add(now, release_leash),
-				      p->patience),
+			     boot_min(boot_add(now, release_leash), p->patience),
 			     s);
 		return;
 	case PHASE_HANDING:
@@ -944,8 +937,8 @@ static struct boot wake_while_holding(const struct policy *p)
 	if (p->loss == LOSS_NONE)
 		wake = boot_min(wake, p->term_at);
 	if (p->phase == PHASE_HOLDING || p->phase == PHASE_DOUBTING)
-		wake = boot_min(wake, boot_add(p->held_since,
-					       p->config.max_hold));
+		wake = boot_min(wake,
+				boot_add(p->held_since, p->config.max_hold));
 	if (p->running == JOB_NONE)
 		wake = boot_min(wake, p->refresh_at);
 	return wake;

@@ -20,11 +20,11 @@
 #include "supervise/supervise.h"
 
 enum phase {
-	PHASE_TRYING,    /* asking for the lock, or about to */
-	PHASE_PAUSING,   /* another holds it; waiting until that may change */
-	PHASE_HANDING,   /* had it; sharing it with the front before "go" */
-	PHASE_HOLDING,   /* the command runs */
-	PHASE_DOUBTING,  /* we slept: all is stopped until the lock is verified */
+	PHASE_TRYING,   /* asking for the lock, or about to */
+	PHASE_PAUSING,  /* another holds it; waiting until that may change */
+	PHASE_HANDING,  /* had it; sharing it with the front before "go" */
+	PHASE_HOLDING,  /* the command runs */
+	PHASE_DOUBTING, /* we slept: all is stopped until the lock is verified */
 	PHASE_SETTLING,  /* the command ended; what it left may end as well */
 	PHASE_STOPPING,  /* all is being ended */
 	PHASE_RELEASING, /* nothing runs; every trace of ours is removed */
@@ -106,16 +106,16 @@ enum say {
 
 /* To be carried out in this order. */
 struct step {
-	int kill;  /* to all below us: SIGTERM (then SIGCONT), SIGKILL */
-	bool freeze; /* stop all below us, remembering which */
-	bool thaw;   /* continue those */
-	int relay; /* a signal for the command alone */
+	int kill;       /* to all below us: SIGTERM (then SIGCONT), SIGKILL */
+	bool freeze;    /* stop all below us, remembering which */
+	bool thaw;      /* continue those */
+	int relay;      /* a signal for the command alone */
 	bool hand_over; /* share the lock with the front */
 	bool go;        /* let the command start */
 	bool drop;      /* it never will: let the gate end */
-	struct boot guard; /* the front ends it all when this passes */
-	bool cancel;       /* pull the leash of the job that runs */
-	enum job job;      /* for the worker, which is free */
+	struct boot guard;   /* the front ends it all when this passes */
+	bool cancel;         /* pull the leash of the job that runs */
+	enum job job;        /* for the worker, which is free */
 	struct boot give_up; /* leash of that job */
 	nsec patience;       /* of a wait */
 	nsec leash;          /* of the try that follows a wait at once */
@@ -139,15 +139,15 @@ struct policy {
 	bool cancelled;
 	bool silence_told;
 	struct boot leash;
-	struct boot next_try;  /* of an acquire or a release */
-	struct boot patience;  /* until then a release is tried */
+	struct boot next_try; /* of an acquire or a release */
+	struct boot patience; /* until then a release is tried */
 	struct boot tell_slow_at;
 	unsigned failures;     /* in a row, for the back-off */
 	unsigned failed_tries; /* without an answer about the lock itself */
 	struct boot fail_until;
 	bool traces, traces_before; /* something of ours may be in the store */
-	bool again;            /* after this release try to acquire once more */
-	bool busy;             /* the last answer was that another holds it */
+	bool again; /* after this release try to acquire once more */
+	bool busy;  /* the last answer was that another holds it */
 
 	struct boot held_since;
 	struct boot begun, valid_until, kill_at, term_at, refresh_at;
@@ -155,7 +155,7 @@ struct policy {
 	struct boot woke; /* answers must have been asked for after this */
 
 	bool command_ended;
-	bool stuck; /* only what may not be signalled is left */
+	bool stuck;  /* only what may not be signalled is left */
 	bool killed; /* SIGKILL was sent, and told */
 	struct boot settle_until;
 	struct boot kill_time; /* SIGKILL from then on */

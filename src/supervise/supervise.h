@@ -35,15 +35,15 @@ enum notice_kind {
 };
 
 enum outcome_how {
-	OUTCOME_EXITED,     /* status: COMMAND's own */
-	OUTCOME_SIGNALLED,  /* status: the signal COMMAND died by */
-	OUTCOME_LOST,       /* the lock was lost; COMMAND was ended */
-	OUTCOME_BUSY,       /* the lock was not had in time */
-	OUTCOME_MAX_HOLD,   /* --max-hold was over; COMMAND was ended */
-	OUTCOME_FAILED,     /* repolock failed; text says why */
+	OUTCOME_EXITED,      /* status: COMMAND's own */
+	OUTCOME_SIGNALLED,   /* status: the signal COMMAND died by */
+	OUTCOME_LOST,        /* the lock was lost; COMMAND was ended */
+	OUTCOME_BUSY,        /* the lock was not had in time */
+	OUTCOME_MAX_HOLD,    /* --max-hold was over; COMMAND was ended */
+	OUTCOME_FAILED,      /* repolock failed; text says why */
 	OUTCOME_CANNOT_EXEC, /* 126 */
 	OUTCOME_NOT_FOUND,   /* 127 */
-	OUTCOME_INTERRUPTED /* status: a signal that came while waiting */
+	OUTCOME_INTERRUPTED  /* status: a signal that came while waiting */
 };
 
 struct outcome {
@@ -63,7 +63,7 @@ struct notice {
 	                                 for WAITING: of --wait, or FOREVER */
 	pid_t pid;
 	int signal;
-	const char *text; /* may be NULL */
+	const char *text;              /* may be NULL */
 	const struct outcome *outcome; /* for ENDED */
 	/* For WAITING: fill in what must be read and parsed of the holder.
 	 * Costs a little, so call it only when somebody will be told. NULL:

@@ -126,7 +126,8 @@ static bool pending(int sig)
 		return false;
 	status[n] = '\0';
 	return ((mask_in(status, "\nSigPnd:") | mask_in(status, "\nShdPnd:")) >>
-		(sig - 1)) & 1;
+		(sig - 1)) &
+	       1;
 }
 
 enum witness_word witness_ask(int sig)

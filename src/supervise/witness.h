@@ -29,8 +29,8 @@ pid_t witness_pid(void); /* 0: none */
 void witness_ended(void);
 
 enum witness_word {
-	WITNESS_SAW,     /* since this was last said of this signal */
-	WITNESS_SEES,    /* it is pending there: ask again soon */
+	WITNESS_SAW,  /* since this was last said of this signal */
+	WITNESS_SEES, /* it is pending there: ask again soon */
 	WITNESS_SAW_NONE,
 	WITNESS_GONE
 };

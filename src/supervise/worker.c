@@ -80,10 +80,10 @@ static void watch(struct worker *w)
 	(void)pthread_mutex_unlock(&w->mutex);
 }
 
-static void work(struct worker *w, const struct work *todo)
+static void work(struct worker *w, const struct work *order)
 {
 	/* Nobody looks at it before has_answer says so. */
-	work_perform(w->lock, todo, w->cancel_fd, &w->answer);
+	work_perform(w->lock, order, w->cancel_fd, &w->answer);
 	(void)pthread_mutex_lock(&w->mutex);
 	w->has_answer = true;
 	(void)pthread_mutex_unlock(&w->mutex);
@@ -92,7 +92,7 @@ static void work(struct worker *w, const struct work *todo)
 static void *run(void *arg)
 {
 	struct worker *w = arg;
-	struct work todo = { .job = JOB_NONE };
+	struct work order = { .job = JOB_NONE };
 	bool watching;
 	sigset_t poke;
 
@@ -107,13 +107,13 @@ static void *run(void *arg)
 		w->wants_watch = false;
 		if (!watching) {
 			w->has_work = false;
-			todo = w->work;
+			order = w->work;
 		}
 		(void)pthread_mutex_unlock(&w->mutex);
 		if (watching)
 			watch(w);
 		else
-			work(w, &todo);
+			work(w, &order);
 		(void)eventfd_write(w->ready_fd, 1);
 	}
 	return NULL;

@@ -20,8 +20,8 @@ static const struct counted {
 	int number;
 	const char *line;
 } counted[] = {
-	{ SIGTERM, "TERM\n" }, { SIGINT, "INT\n" },   { SIGHUP, "HUP\n" },
-	{ SIGQUIT, "QUIT\n" }, { SIGUSR1, "USR1\n" }, { SIGUSR2, "USR2\n" },
+	{ SIGTERM, "TERM\n" },   { SIGINT, "INT\n" },   { SIGHUP, "HUP\n" },
+	{ SIGQUIT, "QUIT\n" },   { SIGUSR1, "USR1\n" }, { SIGUSR2, "USR2\n" },
 	{ SIGWINCH, "WINCH\n" },
 };
 
@@ -29,8 +29,7 @@ static void note(int number)
 {
 	for (size_t i = 0; i < sizeof counted / sizeof *counted; i++)
 		if (counted[i].number == number &&
-		    write(record, counted[i].line,
-			  strlen(counted[i].line)) < 0)
+		    write(record, counted[i].line, strlen(counted[i].line)) < 0)
 			_exit(1);
 }
 
