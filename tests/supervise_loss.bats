@@ -206,9 +206,12 @@ thaw()
 	release a
 	wait_until 'gone $(command_of a)'
 	# One that comes in the instant of its end is still the command's.
-	wait_until 'kill -TERM ${PID[a]}; gone ${PID[a]}'
-	finish a
+	sleep 0.3
+	kill -TERM "${PID[a]}"
+	finish a 15
 	is 0 $status
+	has 'could not be removed'
+	not grep -q 'still runs' "$T/a.err"
 	thaw
 	wait_until is_free
 }

@@ -23,6 +23,9 @@ static const nsec witness_patience = 20 * NSEC_PER_MSEC;
 static const nsec witness_again = 5 * NSEC_PER_MSEC;
 /* For a keeper that does not answer a withdrawal. */
 static const nsec withdraw_patience = 8 * NSEC_PER_SEC;
+/* For one that removes the lock: it tries in place for two seconds, and then
+ * is told to hurry. */
+static const nsec hurry_patience = 4 * NSEC_PER_SEC;
 /* A short command does not pay for our staying in memory. */
 static const nsec lock_memory_after = 50 * NSEC_PER_MSEC;
 /* One round of killing; SIGKILL needs time to act. */
@@ -184,8 +187,8 @@ static bool caller_ignores(int sig)
 static void on_own_signal(struct front *f, int sig)
 {
 	struct message message = { .kind = MESSAGE_SIGNAL, .value = sig };
-	bool settling = atomic_load(&f->board->ended) &&
-			!atomic_load(&f->board->settled);
+	bool settled = atomic_load(&f->board->settled);
+	bool settling = atomic_load(&f->board->ended) && !settled;
 
 	if (harmless(sig) || caller_ignores(sig))
 		return;
@@ -196,7 +199,8 @@ static void on_own_signal(struct front *f, int sig)
 	/* Ending what is left takes the grace that the user has set. */
 	if (f->withdrawn == 0 && !settling) {
 		f->withdrawn = sig;
-		f->withdraw_until = boot_add(boot_now(), withdraw_patience);
+		f->withdraw_until = boot_add(
+			boot_now(), settled ? hurry_patience : withdraw_patience);
 	}
 	(void)send(f->sock, &message, sizeof(message), MSG_NOSIGNAL);
 }
@@ -394,7 +398,7 @@ static void told_fate(void *context, const struct tree_process *process,
 }
 
 /* The keeper failed: end all that is below us, then let the lock go. */
-static void end_it_all(struct front *f)
+static void end_it_all(struct front *f, int rounds)
 {
 	pid_t apart[1] = { witness_pid() };
 	struct tree tree = { .root = getpid(),
@@ -404,8 +408,9 @@ static void end_it_all(struct front *f)
 
 	if (f->keeper > 0)
 		(void)kill(f->keeper, SIGKILL);
-	for (int i = 0; i < KILL_ROUNDS && count.live > 0; i++) {
-		bool last = i == KILL_ROUNDS - 1;
+	for (int i = 0; i < rounds && count.live > 0; i++) {
+		/* A keeper that hangs is told of by the caller. */
+		bool last = rounds > 1 && i == rounds - 1;
 
 		count = (struct tree_count){ 0 };
 		if (tree_kill(&tree, tree_patience, last ? told_fate : NULL, f,
@@ -438,7 +443,10 @@ static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
 	bool went = atomic_load(&f->board->went);
 	bool settled = atomic_load(&f->board->settled);
 
-	end_it_all(f);
+	/* Where it hangs in the kernel, it may not end for ever. Once all is
+	 * settled, nothing but the keeper itself is left to end. */
+	end_it_all(f, settled ? 1 : KILL_ROUNDS);
+	f->stuck = true;
 	if (settled) {
 		tell_unreleased(f);
 		*outcome = f->board->outcome;
