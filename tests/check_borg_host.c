@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "container.h"
 #include "lock/borg_host.h"
 #include "util/text.h"
 
@@ -144,6 +145,20 @@ START_TEST(a_gone_process_of_this_host_is_dead)
 }
 END_TEST
 
+/* borg itself thinks that it lives, and waits for it. */
+START_TEST(a_process_that_nobody_reaps_is_dead)
+{
+	siginfo_t info;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	ck_assert_int_eq(judge("here@1", pid), LOCK_ALIVE_NO);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
 START_TEST(a_running_process_is_alive_also_one_of_another_user)
 {
 	ck_assert_int_eq(judge("here@1", getppid()), LOCK_ALIVE_YES);
@@ -203,37 +218,10 @@ START_TEST(a_process_younger_than_the_lock_is_told_but_not_called_dead)
 }
 END_TEST
 
-/* The pid of a process in a new pid namespace, one that is not used outside;
- * 0: this machine lets us have none. *outer is to be killed and reaped. */
-static int64_t contained(pid_t *outer)
-{
-	char inner[32] = "";
-	int pipes[2];
-	int64_t pid = 0;
-
-	ck_assert_int_eq(pipe(pipes), 0);
-	*outer = fork();
-	if (*outer == 0) {
-		(void)dup2(pipes[1], 1);
-		(void)close(pipes[0]);
-		(void)execlp("unshare", "unshare", "-pf", "--kill-child", "sh",
-			     "-c",
-			     "echo 30123 >/proc/sys/kernel/ns_last_pid;"
-			     "sleep 60 & echo $!; wait",
-			     (char *)NULL);
-		_exit(127);
-	}
-	(void)close(pipes[1]);
-	if (read(pipes[0], inner, sizeof(inner) - 1) > 0)
-		pid = strtoll(inner, NULL, 10);
-	(void)close(pipes[0]);
-	return pid > 1000 && kill((pid_t)pid, 0) != 0 ? pid : 0;
-}
-
 START_TEST(a_pid_that_lives_in_a_container_is_not_called_dead)
 {
 	pid_t outer;
-	int64_t pid = contained(&outer);
+	int64_t pid = container_start(&outer);
 
 	if (pid != 0)
 		ck_assert_int_eq(judge("here@1", pid), LOCK_ALIVE_UNKNOWN);
@@ -269,6 +257,7 @@ int main(void)
 	tcase_add_test(id, a_node_is_written_as_an_unpadded_decimal);
 	tcase_add_test(id, a_node_with_the_multicast_bit_is_known_as_invented);
 	tcase_add_test(alive, a_gone_process_of_this_host_is_dead);
+	tcase_add_test(alive, a_process_that_nobody_reaps_is_dead);
 	tcase_add_test(alive,
 		       a_running_process_is_alive_also_one_of_another_user);
 	tcase_add_test(alive, another_host_id_is_not_for_us_to_say);

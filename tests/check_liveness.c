@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <check.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -61,6 +63,60 @@ START_TEST(an_ended_process_is_dead)
 
 	end();
 	ck_assert_int_eq(liveness_of_pid(&p), LOCK_ALIVE_NO);
+}
+END_TEST
+
+/* Its parent, which is this process, never asks for it. */
+START_TEST(a_zombie_is_dead)
+{
+	struct process p = { .pid = child, .start = process_start(child) };
+	siginfo_t info;
+
+	(void)kill(child, SIGKILL);
+	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT),
+			 0);
+	ck_assert_int_eq(kill(child, 0), 0);
+	ck_assert_int_eq(liveness_of_pid(&p), LOCK_ALIVE_NO);
+	p.start = 0;
+	ck_assert_int_eq(liveness_of_pid(&p), LOCK_ALIVE_NO);
+}
+END_TEST
+
+static void *stay(void *unused)
+{
+	(void)unused;
+	for (;;)
+		(void)pause();
+	return NULL;
+}
+
+/* It is shown as a zombie as well. */
+START_TEST(a_process_whose_first_thread_has_ended_is_alive)
+{
+	pid_t pid = fork();
+	struct process p = { .pid = pid };
+	char path[64], line[256] = "";
+
+	if (pid == 0) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, stay, NULL) == 0)
+			pthread_exit(NULL);
+		_exit(1);
+	}
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	for (int i = 0; i < 1000 && !strstr(line, ") Z "); i++) {
+		FILE *f = fopen(path, "r");
+
+		ck_assert_ptr_nonnull(f);
+		ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
+		(void)fclose(f);
+		(void)usleep(5000);
+	}
+	ck_assert_ptr_nonnull(strstr(line, ") Z "));
+	ck_assert_int_eq(liveness_of_pid(&p), LOCK_ALIVE_YES);
+	(void)kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 }
 END_TEST
 
@@ -168,6 +224,8 @@ int main(void)
 	tcase_add_test(t, a_running_process_is_alive);
 	tcase_add_test(t, a_process_whose_start_is_not_told_is_alive);
 	tcase_add_test(t, an_ended_process_is_dead);
+	tcase_add_test(t, a_zombie_is_dead);
+	tcase_add_test(t, a_process_whose_first_thread_has_ended_is_alive);
 	tcase_add_test(t, a_reused_pid_is_dead);
 	tcase_add_test(t, a_process_of_another_user_is_alive);
 	tcase_add_loop_test(t, no_pid_is_not_for_us_to_say, 0, 3);

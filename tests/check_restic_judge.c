@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "container.h"
 #include "lock/liveness.h"
 #include "lock/restic_judge.h"
 #include "util/text.h"
@@ -120,6 +121,43 @@ START_TEST(a_process_that_is_gone_leaves_a_stale_lock_at_once)
 	ck_assert(restic_may_clear(v.stale, LOCK_BREAK_SAFE));
 	ck_assert(restic_may_clear(v.stale, LOCK_BREAK_ALL));
 	ck_assert(!restic_may_clear(v.stale, LOCK_BREAK_NONE));
+}
+END_TEST
+
+/* It has the host's name, and process ids of its own. */
+START_TEST(a_pid_that_lives_in_a_container_is_not_called_gone)
+{
+	pid_t outer;
+	int64_t pid = container_start(&outer);
+
+	if (pid != 0) {
+		r.pid = pid;
+		judge(0, 0);
+		ck_assert_int_eq(v.alive, LOCK_ALIVE_UNKNOWN);
+		ck_assert_int_eq(v.stale, RESTIC_LIVES);
+	}
+	kill(outer, SIGKILL);
+	ck_assert_int_eq(waitpid(outer, NULL, 0), outer);
+	/* What is within ends a moment later than what is around it. */
+	for (int i = 0; pid != 0 && i < 500 && v.stale != RESTIC_GONE; i++) {
+		usleep(10000);
+		judge(0, 0);
+	}
+	ck_assert(pid == 0 || v.stale == RESTIC_GONE);
+}
+END_TEST
+
+START_TEST(a_process_that_nobody_reaps_is_gone)
+{
+	siginfo_t info;
+
+	child_called("restic");
+	r.pid = child;
+	kill(child, SIGKILL);
+	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT),
+			 0);
+	judge(0, 0);
+	ck_assert_int_eq(v.stale, RESTIC_GONE);
 }
 END_TEST
 
@@ -272,6 +310,9 @@ int main(void)
 		tcase_add_test(t, a_process_that_may_not_be_signalled_lives);
 		tcase_add_test(
 			t, a_process_that_is_gone_leaves_a_stale_lock_at_once);
+		tcase_add_test(
+			t, a_pid_that_lives_in_a_container_is_not_called_gone);
+		tcase_add_test(t, a_process_that_nobody_reaps_is_gone);
 		tcase_add_test(t, a_younger_process_with_that_pid_is_another_one);
 		tcase_add_test(
 			t, a_younger_process_that_is_called_restic_is_believed);

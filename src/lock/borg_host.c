@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lock/borg_host.h"
 
-#include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +10,7 @@
 #include <unistd.h>
 #include <uuid/uuid.h>
 
+#include "lock/liveness.h"
 #include "util/text.h"
 
 /* The inode that the kernel gives the first pid namespace, since 3.8. */
@@ -134,67 +130,6 @@ static struct wall began(uint64_t start)
 	return at;
 }
 
-/* Does the NSpid line of /proc/PROCESS/status have this pid behind the first,
- * that is, in a namespace below ours? -1: cannot be read. */
-static int has_inner_pid(int proc, const char *process, int64_t pid)
-{
-	char path[64], text[4096];
-	const char *line;
-	char *end;
-	ssize_t len;
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "%.20s/status", process);
-	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	len = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (len <= 0)
-		return -1;
-	text[len] = '\0';
-	line = strstr(text, "\nNSpid:");
-	if (!line)
-		return -1;
-	line += strlen("\nNSpid:");
-	(void)strtoll(line, &end, 10); /* the pid in our own namespace */
-	while (*end == '\t') {
-		if (strtoll(end, &end, 10) == pid)
-			return 1;
-	}
-	return 0;
-}
-
-/*
- * A container with the host's name writes the pids of its own namespace into
- * locks. borg takes such a pid for one of ours, finds it dead and kills the
- * lock of a living process; whoever sees a process that has this pid in a
- * namespace below ours must not.
- */
-static bool may_live_in_container(int64_t pid)
-{
-	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *d;
-	bool may = false;
-	DIR *dir;
-
-	/* Where /proc hides what is not ours, nothing can be ruled out. */
-	if (proc < 0)
-		return true;
-	dir = fdopendir(proc);
-	if (!dir) {
-		close(proc);
-		return true;
-	}
-	if (has_inner_pid(proc, "1", pid) != 0)
-		may = true;
-	while (!may && (d = readdir(dir)))
-		if (isdigit((unsigned char)d->d_name[0]))
-			may = has_inner_pid(proc, d->d_name, pid) == 1;
-	closedir(dir);
-	return may;
-}
-
 static enum lock_alive say(enum lock_alive alive, char *detail, size_t size,
 			   const char *why)
 {
@@ -224,6 +159,7 @@ enum lock_alive borg_host_alive(const struct borg_host *h,
 	 * dead process whose pid is ours now. */
 	bool namesake = owner->pid == h->own.pid && made.ns != 0 &&
 			made.ns + NSEC_PER_SEC < began(h->own.start).ns;
+	struct process process;
 
 	if (strcmp(owner->host, h->id) != 0)
 		return say(LOCK_ALIVE_UNKNOWN, detail, size, "another host id");
@@ -233,12 +169,13 @@ enum lock_alive borg_host_alive(const struct borg_host *h,
 	if (owner->thread != 0 || owner->pid <= 0 || owner->pid > INT_MAX)
 		return say(LOCK_ALIVE_UNKNOWN, detail, size,
 			   "not a plain process");
-	if (!namesake && (kill((pid_t)owner->pid, 0) == 0 || errno != ESRCH))
+	process = (struct process){ .pid = (pid_t)owner->pid };
+	if (!namesake && liveness_of_pid(&process) != LOCK_ALIVE_NO)
 		return exists(owner, made, detail, size);
 	if (!h->sees_all)
 		return say(LOCK_ALIVE_UNKNOWN, detail, size,
 			   "not every process of the host is seen from in here");
-	if (may_live_in_container(owner->pid))
+	if (liveness_in_container(owner->pid))
 		return say(LOCK_ALIVE_UNKNOWN, detail, size,
 			   "a process in a container may be the holder");
 	return say(LOCK_ALIVE_NO, detail, size,

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lock/liveness.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* The kernel's fixed inode number of the initial pid namespace. */
 #define INITIAL_PID_NS 0xEFFFFFFCu
@@ -18,6 +24,8 @@ enum lock_alive liveness_of_pid(const struct process *p)
 		return LOCK_ALIVE_UNKNOWN;
 	if (kill(p->pid, 0) < 0 && errno != EPERM)
 		return errno == ESRCH ? LOCK_ALIVE_NO : LOCK_ALIVE_UNKNOWN;
+	if (process_ended(p->pid))
+		return LOCK_ALIVE_NO;
 	if (p->start == 0)
 		return LOCK_ALIVE_YES;
 	start = process_start(p->pid);
@@ -44,4 +52,59 @@ bool liveness_initial_pid_ns(void)
 	struct stat st;
 
 	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == INITIAL_PID_NS;
+}
+
+/* Does the NSpid line of /proc/PROCESS/status have this pid behind the first,
+ * that is, in a namespace below ours? -1: cannot be read. */
+static int has_inner_pid(int proc, const char *process, int64_t pid)
+{
+	char path[64], text[4096];
+	const char *line;
+	char *end;
+	ssize_t len;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%.20s/status", process);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (len <= 0)
+		return -1;
+	text[len] = '\0';
+	line = strstr(text, "\nNSpid:");
+	if (!line)
+		return -1;
+	line += strlen("\nNSpid:");
+	(void)strtoll(line, &end, 10); /* the pid in our own namespace */
+	while (*end == '\t') {
+		if (strtoll(end, &end, 10) == pid)
+			return 1;
+	}
+	return 0;
+}
+
+bool liveness_in_container(int64_t pid)
+{
+	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *d;
+	bool may = false;
+	DIR *dir;
+
+	/* Where /proc hides what is not ours, nothing can be ruled out. */
+	if (proc < 0)
+		return true;
+	dir = fdopendir(proc);
+	if (!dir) {
+		close(proc);
+		return true;
+	}
+	if (has_inner_pid(proc, "1", pid) != 0)
+		may = true;
+	while (!may && (d = readdir(dir)))
+		if (isdigit((unsigned char)d->d_name[0]))
+			may = has_inner_pid(proc, d->d_name, pid) == 1;
+	closedir(dir);
+	return may;
 }

@@ -22,7 +22,8 @@ struct liveness_place {
  * A pid of this very pid namespace. NO: there is no such process, or one
  * that started at another time (start != 0 and readable: /proc may hide
  * processes). A process of another user, which kill(2) refuses with EPERM,
- * is alive. A zombie counts as alive: its parent has not been told.
+ * is alive. A zombie is dead: it does nothing any more, and a parent
+ * that never reaps it must not keep a lock for it.
  */
 enum lock_alive liveness_of_pid(const struct process *p);
 
@@ -42,5 +43,13 @@ enum lock_alive liveness_of(const struct self *self,
  * container the same number is somebody else.
  */
 bool liveness_initial_pid_ns(void);
+
+/*
+ * Has some process this pid in a namespace below ours? A container with the
+ * host's name writes the pids of its own namespace into locks; looked up here
+ * such a pid is dead, while its process lives. True also where /proc hides
+ * processes, so that nothing can be ruled out. Looks at every process.
+ */
+bool liveness_in_container(int64_t pid);
 
 #endif

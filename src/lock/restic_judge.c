@@ -107,11 +107,17 @@ static void judge_process(struct restic_verdict *v, const struct restic_record *
 	if (v->alive != LOCK_ALIVE_UNKNOWN || !pid_is_ours_to_ask(r, self))
 		return;
 	v->alive = liveness_of_pid(&p);
-	if (v->alive == LOCK_ALIVE_NO) {
+	if (v->alive == LOCK_ALIVE_NO)
 		v->stale = RESTIC_GONE;
-	} else if (v->alive == LOCK_ALIVE_YES && is_another(r, stored)) {
-		v->alive = LOCK_ALIVE_NO;
+	else if (v->alive == LOCK_ALIVE_YES && is_another(r, stored))
 		v->stale = RESTIC_REUSED;
+	if (v->stale == RESTIC_LIVES)
+		return;
+	/* Containers often have the host's name. */
+	v->alive = LOCK_ALIVE_NO;
+	if (!r->token[0] && liveness_in_container(r->pid)) {
+		v->alive = LOCK_ALIVE_UNKNOWN;
+		v->stale = RESTIC_LIVES;
 	}
 }
 

@@ -41,25 +41,49 @@ static void stat_path(char out[32], pid_t pid)
 	memcpy(to, "/stat", sizeof("/stat"));
 }
 
-uint64_t process_start(pid_t pid)
+/* What /proc/PID/stat says from its third field on; NULL: it cannot be read. */
+static const char *read_stat(pid_t pid, char *stat, size_t size)
 {
-	char path[32], stat[1024];
-	uint64_t start = 0;
-	char *p;
+	char path[32], *p;
 
 	if (pid <= 0)
-		return 0;
+		return NULL;
 	stat_path(path, pid);
-	read_small(path, stat, sizeof(stat));
+	read_small(path, stat, size);
 	/* The second field is a name in parentheses and may hold anything. */
 	p = strrchr(stat, ')');
-	for (int field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	if (!p)
-		return 0;
-	for (p++; *p >= '0' && *p <= '9'; p++)
-		start = start * 10 + (uint64_t)(*p - '0');
-	return start;
+	return p && p[1] == ' ' ? p + 2 : NULL;
+}
+
+/* A number, of fields that begin with the third. */
+static uint64_t stat_number(const char *from, int field)
+{
+	uint64_t number = 0;
+
+	for (; from && field > 3; field--) {
+		from = strchr(from, ' ');
+		from += from != NULL;
+	}
+	for (; from && *from >= '0' && *from <= '9'; from++)
+		number = number * 10 + (uint64_t)(*from - '0');
+	return number;
+}
+
+uint64_t process_start(pid_t pid)
+{
+	char stat[1024];
+
+	return stat_number(read_stat(pid, stat, sizeof(stat)), 22);
+}
+
+bool process_ended(pid_t pid)
+{
+	char stat[1024];
+	const char *from = read_stat(pid, stat, sizeof(stat));
+
+	/* The first thread may have ended before others: then there are more. */
+	return from && (from[0] == 'Z' || from[0] == 'X') &&
+	       stat_number(from, 20) <= 1;
 }
 
 /* Is this line of passwd(5) the one of uid? Cuts it behind the name if so. */

@@ -5,6 +5,7 @@
 #ifndef UTIL_SELF_H
 #define UTIL_SELF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -41,5 +42,9 @@ void user_name(uid_t uid, char *out, size_t size);
 
 /* Start time of a process, 0 if it cannot be read. Async-signal-safe. */
 uint64_t process_start(pid_t pid);
+
+/* Is it a zombie, of which no thread runs any more? False also where that
+ * cannot be read. */
+bool process_ended(pid_t pid);
 
 #endif
