@@ -225,7 +225,6 @@ thaw()
 	echo 1 >"/sys/fs/ext4/${device##*/}/trigger_fs_error"
 	not touch "$LOC/file"
 	[ "$(until_gone a 5)" -le 2500 ]
-	kill -TERM "${PID[a]}" || true
 	finish a
 	is 122 $status
 	umount -l "$LOC"
