@@ -566,8 +566,8 @@ START_TEST(what_a_protocol_hints_at_is_looked_at_once)
 	ck_assert_int_eq(pipe(hint), 0);
 	(void)fcntl(hint[0], F_SETFL, O_NONBLOCK);
 	scripted_setting.loss_fd = hint[0];
-	(void)snprintf(command, sizeof(command), "echo x >&%d; sleep 100",
-		       hint[1]);
+	(void)snprintf(command, sizeof(command),
+		       "echo x >/proc/self/fd/%d; sleep 100", hint[1]);
 	run(command);
 	ck_assert_int_eq(outcome.how, OUTCOME_LOST);
 	ck_assert_int_lt(boot_until(before, boot_now()), 20 * NSEC_PER_SEC);
