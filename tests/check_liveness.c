@@ -73,8 +73,7 @@ START_TEST(a_zombie_is_dead)
 	siginfo_t info;
 
 	(void)kill(child, SIGKILL);
-	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT),
-			 0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
 	ck_assert_int_eq(kill(child, 0), 0);
 	ck_assert_int_eq(liveness_of_pid(&p), LOCK_ALIVE_NO);
 	p.start = 0;

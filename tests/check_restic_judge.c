@@ -154,8 +154,7 @@ START_TEST(a_process_that_nobody_reaps_is_gone)
 	child_called("restic");
 	r.pid = child;
 	kill(child, SIGKILL);
-	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT),
-			 0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
 	judge(0, 0);
 	ck_assert_int_eq(v.stale, RESTIC_GONE);
 }
