@@ -36,6 +36,9 @@ leave_stale()
 	wait_until 'gone ${PID[dead]}'
 	wait_until "gone $keeper && gone $command"
 	wait "${PID[dead]}" 2>/dev/null || true
+	# The first thread of a process is gone before the last one, and only
+	# that lets its files go.
+	wait_until '[ "$(json ".locks[-1].state")" = stale ]'
 }
 
 hold()

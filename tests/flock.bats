@@ -149,7 +149,7 @@ theirs()
 		wait_until 'inside ours'
 		sleep 0.1 # it is watched from 50 ms on
 		eval "$way"
-		finish ours 5
+		finish ours
 		is 122 $status
 		has "$F was (removed|replaced)"
 	done

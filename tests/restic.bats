@@ -162,7 +162,7 @@ holds()
 	holds a
 	begun=$(milliseconds)
 	expect 0 restic -r "$REPO" unlock --remove-all
-	finish a 5
+	finish a
 	is 122 "$status"
 	has 'removed by somebody'
 	# Loss within a second, the job ends at SIGTERM, nothing waits.
@@ -213,7 +213,7 @@ holds()
 	id=$(locks)
 	expect 1 "$REPOLOCK" unlock -r "$LOC" "${id:0:10}"
 	expect 0 "$REPOLOCK" unlock -r "$LOC" --force --yes "${id:0:10}"
-	finish a 5
+	finish a
 	is 122 "$status"
 	nothing_locked
 }

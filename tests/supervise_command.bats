@@ -208,7 +208,7 @@ see_open='n=0; for fd in 0 1 2; do
 	start a "$REPOLOCK" with-lock -r "$LOC" --max-hold 0.3s \
 		--kill-after 0.4s -- "$lib/job" a stubborn
 	wait_until 'inside a'
-	finish a 6
+	finish a
 	is 124 $status
 	gone "$(command_of a)"
 	is_free
@@ -218,7 +218,7 @@ see_open='n=0; for fd in 0 1 2; do
 	start a "$REPOLOCK" with-lock -r "$LOC" --max-hold 0.6s -- "$lib/job" a
 	wait_until 'inside a'
 	kill -STOP "$(command_of a)"
-	finish a 6
+	finish a
 	is 124 $status
 }
 

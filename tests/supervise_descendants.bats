@@ -66,7 +66,7 @@ daemon_of()
 		unshare --pid --fork --mount-proc "$T/sleep" 300 &
 		sleep 0.1
 		exit 3'
-	finish a 15
+	finish a
 	is 3 $status
 	none_left
 	is_free
@@ -108,7 +108,7 @@ daemon_of()
 	# A child that never waits for its own, and ends soon.
 	start a "$REPOLOCK" with-lock -r "$LOC" --descendants wait -- sh -c '
 		(setsid sh -c "true & exec sleep 0.3" &); exit 3'
-	finish a 5
+	finish a
 	is 3 $status
 	is '' "$output"
 }

@@ -137,7 +137,7 @@ holding_goes_on()
 	hold
 	keeper=$(victim a keeper)
 	kill -STOP "$keeper"
-	wait_until 'gone $(command_of a)' 6
+	wait_until 'gone $(command_of a)' 10
 	next_gets_in
 	finish a
 	is 122 $status
@@ -151,7 +151,7 @@ holding_goes_on()
 	# The kernel lock is still held: nobody may take the lock by its age.
 	never 'inside next' 4
 	kill -CONT "${PID[a]}"
-	wait_until 'gone $(command_of a)' 3
+	wait_until 'gone $(command_of a)' 10
 	next_gets_in
 	finish a
 	is 122 $status
@@ -175,7 +175,7 @@ holding_goes_on()
 	hold
 	keeper=$(victim a keeper)
 	kill -KILL "${PID[a]}" "$keeper"
-	wait_until 'gone $(command_of a)' 2
+	wait_until 'gone $(command_of a)' 10
 	# What the command had started is not covered by anything then, so
 	# overlap is not looked at: that limit is in the manual.
 	wait_until 'inside next'
@@ -188,7 +188,7 @@ holding_goes_on()
 	hold parent
 	daemon=$(pid_in a.daemon)
 	kill -KILL "${PID[a]}"
-	wait_until 'gone $(command_of a) && gone $daemon' 2
+	wait_until 'gone $(command_of a) && gone $daemon' 10
 	next_gets_in
 }
 
@@ -196,7 +196,7 @@ holding_goes_on()
 	hold parent
 	daemon=$(pid_in a.daemon)
 	kill -KILL "$(victim a keeper)"
-	wait_until 'gone $(command_of a) && gone $daemon' 2
+	wait_until 'gone $(command_of a) && gone $daemon' 10
 	next_gets_in
 	finish a
 	is 125 $status
@@ -207,7 +207,7 @@ holding_goes_on()
 	kill -STOP "$(command_of a)"
 	wait_until 'is_stopped ${PID[a]}'
 	kill -KILL "$(victim a keeper)"
-	wait_until 'gone $(command_of a)' 3
+	wait_until 'gone $(command_of a)' 10
 	# The front, stopped as the shell's job is, guards until it is continued.
 	never 'inside next' 0.5
 	kill -CONT "${PID[a]}"
@@ -374,7 +374,7 @@ waiting_goes_on()
 	release holder
 	finish holder
 	# It is given time to act when its turn has come.
-	wait_until 'inside next' 40
+	wait_until 'inside next' 60
 	kill -CONT "$keeper"
 	never 'inside a' 0.5
 	release next
@@ -392,7 +392,7 @@ waiting_goes_on()
 	release holder
 	finish holder
 	# Whether its command starts at once is its own business.
-	wait_until 'inside a || inside next' 15
+	wait_until 'inside a || inside next'
 	kill -CONT "${PID[a]}"
 	release a
 	release next

@@ -177,7 +177,7 @@ thaw()
 	echo "took $took ms"
 	[ "$took" -le 2000 ]
 	# The front ends, though the keeper cannot.
-	finish a 5
+	finish a
 	is 122 $status
 	thaw
 	wait_until is_free
@@ -208,7 +208,7 @@ thaw()
 	# One that comes in the instant of its end is still the command's.
 	sleep 0.3
 	kill -TERM "${PID[a]}"
-	finish a 15
+	finish a
 	is 0 $status
 	has 'could not be removed'
 	not grep -q 'still runs' "$T/a.err"

@@ -84,14 +84,14 @@ show_on_failure()
 
 # --- waiting -------------------------------------------------------------
 
-# wait_until 'CONDITION' [SECONDS]: looked at every 20 ms; ten seconds unless
+# wait_until 'CONDITION' [SECONDS]: looked at every 20 ms; thirty seconds unless
 # told, which no healthy run needs.
 wait_until()
 {
-	local end=$((SECONDS + ${2:-10}))
+	local end=$((SECONDS + ${2:-30}))
 	until eval "$1"; do
 		if [ $SECONDS -gt $end ]; then
-			echo "waited ${2:-10} s in vain for: $1"
+			echo "waited ${2:-30} s in vain for: $1"
 			return 1
 		fi
 		sleep 0.02
