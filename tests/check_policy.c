@@ -251,6 +251,44 @@ START_TEST(waiting_is_told_as_often_as_a_terminal_wants)
 }
 END_TEST
 
+START_TEST(a_wait_ends_in_time_to_ask_for_the_holder)
+{
+	static const nsec told[] = { 5, 300, 3600, 7200 };
+
+	config.asks_holder = true;
+	begin();
+	answer(JOB_ACQUIRE, RC_BUSY);
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert_int_eq(s.job, JOB_WAIT);
+		/* Longer ones go on after a look. */
+		while (clock_at + s.patience < told[i] * S) {
+			clock_at += s.patience;
+			answer(JOB_ACQUIRE, RC_BUSY);
+			ck_assert_int_eq(s.say, 0);
+			ck_assert_int_eq(s.job, JOB_WAIT);
+		}
+		ck_assert_int_eq(clock_at + s.patience, told[i] * S);
+		/* The timer is there first: nothing can be asked yet. */
+		tick(told[i] * S);
+		ck_assert_int_eq(s.say, 0);
+		answer(JOB_ACQUIRE, RC_BUSY);
+		ck_assert_int_eq(s.say, SAY_WAITING);
+	}
+}
+END_TEST
+
+START_TEST(a_wait_that_does_not_end_is_told_without_asking)
+{
+	config.asks_holder = true;
+	begin();
+	answer(JOB_ACQUIRE, RC_BUSY);
+	tick(5 * S + S / 2 - 1);
+	ck_assert_int_eq(s.say, 0);
+	tick(5 * S + S / 2);
+	ck_assert_int_eq(s.say, SAY_WAITING);
+}
+END_TEST
+
 START_TEST(a_location_that_does_not_answer_is_told_as_waiting)
 {
 	begin();
@@ -1567,6 +1605,8 @@ static Suite *suite(void)
 	tcase_add_test(trying, the_same_holder_is_told_once_another_again);
 	tcase_add_test(trying, waiting_is_told_at_5s_5min_and_every_hour);
 	tcase_add_test(trying, waiting_is_told_as_often_as_a_terminal_wants);
+	tcase_add_test(trying, a_wait_ends_in_time_to_ask_for_the_holder);
+	tcase_add_test(trying, a_wait_that_does_not_end_is_told_without_asking);
 	tcase_add_test(trying,
 		       a_location_that_does_not_answer_is_told_as_waiting);
 	tcase_add_test(trying, a_wait_that_went_on_to_acquire_starts_the_command);

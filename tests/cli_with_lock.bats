@@ -172,6 +172,26 @@ sys.exit(0 if p.returncode == 131 else 1)' \
 	finish one
 }
 
+@test "a log is told after five seconds who holds it, and nothing before" {
+	locked one --reason nightly
+	wait_until 'inside one'
+	start two "$REPOLOCK" with-lock -r "$LOC" -- true
+	start three "$REPOLOCK" with-lock -r "$LOC" -w 1h -- true
+	wait_until '[ -s "$T/two.err" ] && [ -s "$T/three.err" ]'
+	release one
+	finish two
+	output=$(cat "$T/two.err")
+	one_line
+	has "^repolock: waiting 5s for the exclusive lock on $LOC: held by [^ ]+@[^ ]+ \
+\(pid ${PID[one]}, .*\"nightly\"\) since 2.*, refreshed .* ago"
+	finish three
+	output=$(cat "$T/three.err")
+	one_line
+	has "^repolock: waiting 5s, at most 59m5[0-5]s more, for the exclusive lock on \
+$LOC: (held by|behind) [^ ]+@[^ ]+ \(pid (${PID[one]}|${PID[two]}), "
+	finish one
+}
+
 @test "on a terminal waiting is one line that goes away again" {
 	locked one
 	wait_until 'inside one'

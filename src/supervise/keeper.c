@@ -70,7 +70,9 @@ struct keeper {
 	struct boot asked_at;
 
 	struct lock_info mine, holder;
+	struct lock_info described; /* as it was last read */
 	bool has_holder;
+	bool waiting_told;
 	struct err err; /* the last failure of the lock */
 };
 
@@ -97,18 +99,37 @@ static nsec waited(const struct keeper *k)
 /* Who reads this may wait as long; the lock is not held meanwhile. */
 static const nsec describe_patience = NSEC_PER_SEC;
 
-/* A holder that cannot be read stays as it is known. */
+static bool read_holder(struct keeper *k, struct lock_info *holder)
+{
+	struct call call = { boot_add(boot_now(), describe_patience), k->sock };
+	struct err e;
+
+	return !k->worker.busy &&
+	       k->lock->ops->describe(k->lock, holder, &call, &e) == RC_OK;
+}
+
+/* One that cannot be read, or not now, stays as it is known. When it was
+ * refreshed is known of every try, so that is not taken from what was read. */
 static void describe_holder(void *keeper, struct lock_info *holder)
 {
 	struct keeper *k = keeper;
-	struct call call = { boot_add(boot_now(), describe_patience), k->sock };
 	struct lock_info known = *holder;
-	struct err e;
 
-	if (k->worker.busy || !k->lock->ops->describe)
+	if (!k->lock->ops->describe)
 		return;
-	if (k->lock->ops->describe(k->lock, holder, &call, &e) != RC_OK)
-		*holder = known;
+	if (read_holder(k, holder)) {
+		k->described = *holder;
+		return;
+	}
+	*holder = known;
+	if (known.id[0] == '\0' || strcmp(known.id, k->described.id) != 0)
+		return;
+	*holder = k->described;
+	holder->state = known.state;
+	holder->alive = known.alive;
+	holder->refreshed = known.refreshed;
+	holder->expires = known.expires;
+	holder->sure_in = known.sure_in;
 }
 
 static void tell_waiting(struct keeper *k)
@@ -121,7 +142,8 @@ static void tell_waiting(struct keeper *k)
 				 .describe = describe_holder,
 				 .describer = k };
 
-	if (!k->plan->quiet_wait)
+	k->waiting_told = !k->plan->quiet_wait;
+	if (k->waiting_told)
 		tell(k, &notice);
 }
 
@@ -132,9 +154,14 @@ static void tell_acquired(struct keeper *k)
 				 .waited = waited(k) };
 
 	tell(k, &notice);
-	notice = (struct notice){ .kind = NOTICE_STARTED,
-				  .lock = &k->mine,
-				  .pid = k->command->pid };
+}
+
+static void tell_started(struct keeper *k)
+{
+	struct notice notice = { .kind = NOTICE_STARTED,
+				 .lock = &k->mine,
+				 .pid = k->command->pid };
+
 	tell(k, &notice);
 }
 
@@ -237,8 +264,11 @@ static void say(struct keeper *k, const struct step *s)
 		tell_waiting(k);
 	if (s->say & SAY_TRY_FAILED)
 		tell_text(k, NOTICE_WARNING, k->err.text);
-	if (s->say & SAY_ACQUIRED)
-		tell_acquired(k);
+	if (s->say & SAY_ACQUIRED) {
+		if (!k->waiting_told)
+			tell_acquired(k);
+		tell_started(k);
+	}
 	if (s->say & SAY_REFRESHED)
 		tell_text(k, NOTICE_REFRESHED, NULL);
 	if (s->say & SAY_IN_DOUBT)
@@ -649,6 +679,10 @@ static bool carry_out(struct keeper *k, const struct step *s, struct event *even
 					 .shared = share_with_front(k) };
 		more = true;
 	}
+	/* A line that stands on the terminal goes before COMMAND writes there;
+	 * else COMMAND comes first. */
+	if (s->go && k->waiting_told)
+		tell_acquired(k);
 	if (s->go)
 		go(k);
 	if (k->policy.phase == PHASE_RELEASING && !k->board->settled) {
@@ -930,6 +964,7 @@ static void init_policy(struct keeper *k)
 		.grace = plan->grace,
 		.tell_every = plan->tell_every,
 		.paced = k->lock->ops->wait == NULL,
+		.asks_holder = k->lock->ops->describe && !plan->quiet_wait,
 		.on_lost = plan->on_lost,
 		.descendants = plan->descendants,
 		.seed = (uint64_t)boot_now().ns ^ (uint64_t)getpid() << 32,

@@ -14,6 +14,8 @@ static const nsec first_answer = 10 * NSEC_PER_SEC;
 enum { NONBLOCK_TRIES = 3 };
 /* A protocol's wait is looked after this often at least. */
 static const nsec wait_patience = 300 * NSEC_PER_SEC;
+/* One that ends to tell for whom gets so long to do so. */
+static const nsec wait_ends = 500 * NSEC_PER_MSEC;
 /* Tries paced by us: from, to. */
 static const nsec pace_first = 100 * NSEC_PER_MSEC;
 static const nsec pace_last = 5 * NSEC_PER_SEC;
@@ -83,6 +85,7 @@ void policy_init(struct policy *p, const struct policy_config *config)
 			      .phase = PHASE_TRYING,
 			      .wait_until = BOOT_NEVER,
 			      .tell_at = BOOT_NEVER,
+			      .step_at = BOOT_NEVER,
 			      .patience = BOOT_NEVER,
 			      .valid_until = BOOT_NEVER,
 			      .kill_at = BOOT_NEVER,
@@ -394,18 +397,28 @@ static void next_telling(struct policy *p, struct boot now)
 	do {
 		at = p->told < 2 ? steps[p->told]
 				 : (nsec)(p->told - 1) * 3600 * NSEC_PER_SEC;
-		p->tell_at = boot_add(p->started, at);
-		if (boot_reached(now, p->tell_at))
+		p->step_at = boot_add(p->started, at);
+		if (boot_reached(now, p->step_at))
 			p->told++;
-	} while (boot_reached(now, p->tell_at));
+	} while (boot_reached(now, p->step_at));
+	p->tell_at = p->step_at;
 	if (p->config.tell_every > 0)
 		p->tell_at = boot_min(p->tell_at,
 				      boot_add(now, p->config.tell_every));
 }
 
+/* The wait ends at that very instant, and then the holder can be asked for. */
+static struct boot telling_at(const struct policy *p)
+{
+	if (!p->config.asks_holder || p->running != JOB_WAIT ||
+	    p->tell_at.ns != p->step_at.ns)
+		return p->tell_at;
+	return boot_add(p->tell_at, wait_ends);
+}
+
 static void check_telling(struct policy *p, struct boot now, struct step *s)
 {
-	if (!trying(p) || !boot_reached(now, p->tell_at))
+	if (!trying(p) || !boot_reached(now, telling_at(p)))
 		return;
 	s->say |= SAY_WAITING;
 	next_telling(p, now);
@@ -873,6 +886,9 @@ static void schedule(struct policy *p, struct boot now, struct step *s)
 		return;
 	case PHASE_PAUSING:
 		s->patience = wait_patience;
+		if (p->config.asks_holder)
+			s->patience = shorter(wait_patience,
+					      boot_until(now, p->step_at));
 		s->leash = try_leash;
 		post(p, JOB_WAIT, p->wait_until, s);
 		return;
@@ -920,7 +936,7 @@ static struct boot wake_of_job(const struct policy *p)
 
 static struct boot wake_while_trying(const struct policy *p)
 {
-	struct boot wake = boot_min(p->tell_at, try_end(p));
+	struct boot wake = boot_min(telling_at(p), try_end(p));
 
 	wake = boot_min(wake, silent_at(p));
 	if (p->running == JOB_NONE)

@@ -39,6 +39,9 @@ struct policy_config {
 	nsec grace;
 	nsec tell_every; /* 0: only the fixed instants */
 	bool paced;      /* the protocol cannot wait: we pace the tries */
+	/* Who is waited for must be asked of the protocol, which is not to be
+	 * had while it waits: no wait lasts past an instant of telling. */
+	bool asks_holder;
 	enum supervise_on_lost on_lost;
 	enum supervise_descendants descendants;
 	uint64_t seed; /* for jitter */
@@ -132,7 +135,7 @@ struct policy {
 	int signal; /* for INTERRUPTED */
 
 	struct boot started, wait_until;
-	struct boot tell_at;
+	struct boot tell_at, step_at; /* the latter without tell_every */
 	unsigned told;
 
 	enum job running; /* in the worker */
