@@ -22,6 +22,7 @@ struct board {
 	_Atomic bool went;     /* the command may run */
 	_Atomic bool ended;    /* the command, though not all it started */
 	_Atomic bool settled;  /* nothing of it runs any more; outcome holds */
+	_Atomic bool absorbed; /* in a release: the keeper's loop stands */
 	_Atomic bool done;     /* nothing is left to do */
 	_Atomic bool lost;     /* the lock was lost, or ran out */
 	struct outcome outcome;

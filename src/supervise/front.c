@@ -28,6 +28,8 @@ static const nsec withdraw_patience = 8 * NSEC_PER_SEC;
 static const nsec hurry_patience = 4 * NSEC_PER_SEC;
 /* A short command does not pay for our staying in memory. */
 static const nsec lock_memory_after = 50 * NSEC_PER_MSEC;
+/* After this it is told that the lock is still being removed. */
+static const nsec release_slow = 2500 * NSEC_PER_MSEC;
 /* One round of killing; SIGKILL needs time to act. */
 static const nsec tree_patience = 500 * NSEC_PER_MSEC;
 /* What has not died then will not (uninterruptible sleep), or may not be
@@ -60,6 +62,7 @@ struct front {
 	struct boot withdraw_until;
 	int withdrawn; /* by which signal */
 	struct boot lock_memory_at;
+	struct boot tell_slow_at;
 	bool over;   /* the keeper said so, or is gone */
 	bool bereft; /* no descriptor was left for the kernel lock */
 	bool stuck;  /* its end may take for ever */
@@ -351,7 +354,10 @@ static void on_message(struct front *f, const struct message *message,
 		f->over = true;
 		f->stuck = message->value != 0;
 		return;
-	case MESSAGE_GUARD:  /* the timer is set anew in any case */
+	case MESSAGE_GUARD: /* the timer is set anew in any case */
+		if (atomic_load(&f->board->settled))
+			f->tell_slow_at = boot_add(boot_now(), release_slow);
+		return;
 	case MESSAGE_SIGNAL: /* these two are ours to send */
 	case MESSAGE_RELAY:
 		return;
@@ -397,6 +403,17 @@ static void told_fate(void *context, const struct tree_process *process,
 		f->plan->tell(f->plan->context, &notice);
 }
 
+/* If it hangs in the kernel, SIGKILL waits for that to end; we do not. */
+static bool keeper_lives(const struct front *f)
+{
+	siginfo_t info = { 0 };
+
+	return f->keeper > 0 &&
+	       waitid(P_PID, (id_t)f->keeper, &info,
+		      WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == 0;
+}
+
 /* The keeper failed: end all that is below us, then let the lock go. */
 static void end_it_all(struct front *f, int rounds)
 {
@@ -419,6 +436,8 @@ static void end_it_all(struct front *f, int rounds)
 				signal_command(f, SIGKILL);
 			break;
 		}
+		if (count.live == 1 && keeper_lives(f))
+			break;
 		if (count.live > 0 && count.live == count.denied) {
 			(void)tree_signal(&tree, SIGKILL, told_fate, f, &count);
 			break;
@@ -436,6 +455,21 @@ static void tell_unreleased(const struct front *f)
 					 "no answer" };
 
 	f->plan->tell(f->plan->context, &notice);
+}
+
+/* The keeper says so itself unless it hangs in place. */
+static void check_slow(struct front *f)
+{
+	struct notice notice = { .kind = NOTICE_WARNING,
+				 .when = wall_now(),
+				 .text = "the lock is still being removed: "
+					 "no answer" };
+
+	if (!boot_reached(boot_now(), f->tell_slow_at))
+		return;
+	f->tell_slow_at = BOOT_NEVER;
+	if (atomic_load(&f->board->absorbed))
+		f->plan->tell(f->plan->context, &notice);
 }
 
 static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
@@ -500,6 +534,7 @@ static void arm(const struct front *f)
 	wake = boot_min(wake, f->doubts_due);
 	wake = boot_min(wake, f->withdraw_until);
 	wake = boot_min(wake, f->lock_memory_at);
+	wake = boot_min(wake, f->tell_slow_at);
 	if (wake.ns < NSEC_FOREVER) {
 		when.it_value.tv_sec = wake.ns / NSEC_PER_SEC;
 		when.it_value.tv_nsec = wake.ns % NSEC_PER_SEC;
@@ -540,6 +575,7 @@ static bool turn(struct front *f)
 	else if (fds[2].revents)
 		decide_all(f);
 	stay_in_memory(f);
+	check_slow(f);
 	now = boot_now();
 	return boot_reached(now, (struct boot){ atomic_load(&f->board->guard) }) ||
 	       boot_reached(now, f->withdraw_until);
@@ -601,6 +637,7 @@ void front_run(const struct front_start *start, struct outcome *outcome)
 			     .lock_fd = -1,
 			     .doubts_due = BOOT_NEVER,
 			     .withdraw_until = BOOT_NEVER,
+			     .tell_slow_at = BOOT_NEVER,
 			     .lock_memory_at = boot_add(boot_now(),
 							lock_memory_after) };
 	(void)sigfillset(&all);

@@ -594,7 +594,9 @@ static void work_inline(struct keeper *k, const struct work *work,
 		job.give_up = boot_min(job.give_up,
 				       boot_add(boot_now(), release_prompt));
 	}
+	atomic_store(&k->board->absorbed, job.job == JOB_RELEASE);
 	work_perform(k->lock, &job, cancel_fd, &answer);
+	atomic_store(&k->board->absorbed, false);
 	note_answer(k, &answer, event);
 }
 

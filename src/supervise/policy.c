@@ -38,6 +38,7 @@ static const nsec stuck_again = 1 * NSEC_PER_SEC;
 /* Removing a lock that was held, or what a failed try may have left. */
 static const nsec release_patience = 60 * NSEC_PER_SEC;
 static const nsec withdraw_patience = 5 * NSEC_PER_SEC;
+static const nsec hanging_patience = 3 * NSEC_PER_SEC;
 static const nsec release_leash = 15 * NSEC_PER_SEC;
 /* After this it is told that we are still at it. */
 static const nsec release_slow = 2 * NSEC_PER_SEC;
@@ -213,8 +214,9 @@ static void all_ended(struct policy *p, struct boot now)
 
 	p->stuck = false;
 	release(p, now,
-		p->loss == LOSS_TOLD || hanging ? withdraw_patience
-						: release_patience);
+		hanging                ? hanging_patience
+		: p->loss == LOSS_TOLD ? withdraw_patience
+				       : release_patience);
 }
 
 static void kill_all(struct policy *p, struct boot now, struct step *s)
