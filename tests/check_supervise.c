@@ -23,6 +23,7 @@
 #include "scripted_lock.h"
 #include "supervise/supervise.h"
 #include "supervise/tree.h"
+#include "util/text.h"
 
 static const struct lock_term brief = { 2 * NSEC_PER_SEC, 600 * NSEC_PER_MSEC,
 					500 * NSEC_PER_MSEC };
@@ -325,6 +326,60 @@ START_TEST(a_lock_that_cannot_be_opened_starts_nothing)
 	run("echo ran >$OUT");
 	ck_assert_int_eq(outcome.how, OUTCOME_FAILED);
 	ck_assert_str_eq(outcome.err.text, "cannot be opened");
+	ck_assert_str_eq(output(), "");
+	nothing_is_left();
+}
+END_TEST
+
+static bool think(const char *prompt, char *answer, size_t size)
+{
+	(void)prompt;
+	(void)usleep(1200000);
+	return text_copy(answer, size, "secret");
+}
+
+static enum rc open_asking(struct lock **lock, const struct lock_wish *wish,
+			   const struct call *call, struct err *e)
+{
+	char answer[16] = "";
+
+	if (!wish->ask("who? ", answer, sizeof(answer)) ||
+	    strcmp(answer, "secret") != 0)
+		return err_set(e, RC_FAILED, "no answer");
+	wish->aside(true);
+	(void)usleep(1200000);
+	wish->aside(false);
+	return scripted_open(lock, wish, call, e);
+}
+
+static enum rc open_hanging(struct lock **lock, const struct lock_wish *wish,
+			    const struct call *call, struct err *e)
+{
+	for (;;)
+		(void)pause();
+	return scripted_open(lock, wish, call, e);
+}
+
+START_TEST(a_person_may_think_longer_than_opening_may_take)
+{
+	plan.open_patience = NSEC_PER_SEC;
+	plan.open = open_asking;
+	plan.wish.ask = think;
+	run("echo ran >$OUT");
+	ck_assert_int_eq(outcome.how, OUTCOME_EXITED);
+	ck_assert_str_eq(output(), "ran\n");
+	nothing_is_left();
+	is_released();
+}
+END_TEST
+
+START_TEST(opening_that_hangs_is_ended)
+{
+	plan.open_patience = NSEC_PER_SEC;
+	plan.open = open_hanging;
+	run("echo ran >$OUT");
+	ck_assert_int_eq(outcome.how, OUTCOME_FAILED);
+	ck_assert_str_eq(outcome.err.text, "the location does not answer");
 	ck_assert_str_eq(output(), "");
 	nothing_is_left();
 }
@@ -905,6 +960,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_command_that_may_not_be_executed_says_so);
 	tcase_add_test(t, a_script_without_an_interpreter_is_run_by_sh);
 	tcase_add_test(t, a_lock_that_cannot_be_opened_starts_nothing);
+	tcase_add_test(t, a_person_may_think_longer_than_opening_may_take);
+	tcase_add_test(t, opening_that_hangs_is_ended);
 	tcase_add_test(t, nothing_runs_without_the_lock);
 	tcase_add_test(t, waiting_ends_with_the_lock);
 	tcase_add_test(t, a_protocol_that_cannot_wait_is_asked_again);

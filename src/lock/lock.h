@@ -95,6 +95,9 @@ struct lock_wish {
 	/* Ask on the terminal for a secret; false: no terminal, or given up.
 	 * NULL: never ask. Called from lock_open only. */
 	bool (*ask)(const char *prompt, char *answer, size_t size);
+	/* Told around what may take a person's time other than ask: a program
+	 * that gives the secret. May be NULL; from lock_open only. */
+	void (*aside)(bool begins);
 };
 
 struct lock_remove {

@@ -270,7 +270,12 @@ static enum rc unlock_master(struct restic_repo *repo,
 	if (rc)
 		return rc;
 	buf_init(&password, RESTIC_TEXT_MAX);
+	/* RESTIC_PASSWORD_COMMAND may open a window and ask. */
+	if (wish->aside)
+		wish->aside(true);
 	rc = restic_password(&password, wish->no_password, call, e);
+	if (wish->aside)
+		wish->aside(false);
 	if (rc == RC_ABSENT)
 		rc = wish->ask ? try_prompts(repo, &names, wish, call, e)
 			       : RC_DENIED;

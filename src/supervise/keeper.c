@@ -914,15 +914,26 @@ static void turn(struct keeper *k)
 static struct keeper *asking;
 
 /* A person may take as long as it takes; the store may not. */
-static bool ask_unguarded(const char *prompt, char *answer, size_t size)
+static void step_aside(bool begins)
 {
-	struct boot guard = { atomic_load(&asking->board->guard) };
-	struct boot began = boot_now();
+	static struct boot guard, began;
+
+	if (begins) {
+		began = boot_now();
+		guard.ns = atomic_load(&asking->board->guard);
+		set_guard(asking, BOOT_NEVER);
+	} else {
+		set_guard(asking, boot_add(guard, boot_until(began, boot_now())));
+	}
+}
+
+static bool ask_aside(const char *prompt, char *answer, size_t size)
+{
 	bool given;
 
-	set_guard(asking, BOOT_NEVER);
+	step_aside(true);
 	given = asking->plan->wish.ask(prompt, answer, size);
-	set_guard(asking, boot_add(guard, boot_until(began, boot_now())));
+	step_aside(false);
 	return given;
 }
 
@@ -938,8 +949,9 @@ static enum rc open_lock(struct keeper *k, struct err *e)
 	wish = k->plan->wish;
 	wish.self = &self;
 	asking = k;
+	wish.aside = step_aside;
 	if (wish.ask)
-		wish.ask = ask_unguarded;
+		wish.ask = ask_aside;
 	if (k->plan->open)
 		return k->plan->open(&k->lock, &wish, &call, e);
 	return lock_open(&k->lock, &wish, &call, e);

@@ -45,13 +45,15 @@ static void give_signals_back(const struct caller *caller)
 
 static enum rc prepare(struct run *r, struct err *e)
 {
+	nsec patience = r->plan->open_patience ? r->plan->open_patience
+					       : first_guard;
 	void *page = mmap(NULL, sizeof(*r->board), PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)
 		return err_sys(e, RC_FAILED, errno, "shared memory");
 	r->board = page;
-	atomic_store(&r->board->guard, boot_add(boot_now(), first_guard).ns);
+	atomic_store(&r->board->guard, boot_add(boot_now(), patience).ns);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, r->socks) < 0)
 		return err_sys(e, RC_FAILED, errno, "socket pair");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)

@@ -89,6 +89,10 @@ struct plan {
 	/* Environment of COMMAND beyond ours is set by supervise: the
 	 * REPOLOCK_HELD_* variables of cli.md. */
 
+	/* How long opening the lock may take, beside what people take to
+	 * answer; 0: two minutes. */
+	nsec open_patience;
+
 	/* In place of lock_open; NULL: lock_open. For tests. */
 	enum rc (*open)(struct lock **lock, const struct lock_wish *wish,
 			const struct call *call, struct err *e);
