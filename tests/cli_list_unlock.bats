@@ -28,7 +28,7 @@ leave_stale()
 	rm -f "$T"/dead.*
 	locked dead "$@"
 	wait_until 'inside dead'
-	ID[dead]=$(json '[.locks[] | select(.state=="held")][-1].id')
+	ID[dead]=$(json ".locks[] | select(.pid == ${PID[dead]}) | .id")
 	local keeper command
 	keeper=$(keeper_below "${PID[dead]}")
 	command=$(command_of dead)
@@ -38,7 +38,8 @@ leave_stale()
 	wait "${PID[dead]}" 2>/dev/null || true
 	# The first thread of a process is gone before the last one, and only
 	# that lets its files go.
-	wait_until '[ "$(json ".locks[-1].state")" = stale ]'
+	wait_until 'is stale "$(json ".locks[] |
+		select(.id == \"${ID[dead]}\") | .state")" >/dev/null'
 }
 
 hold()
