@@ -105,6 +105,7 @@ static void restore_signals(const struct caller *caller)
 /* The child of command_fork, until it is the command. */
 static _Noreturn void gate(const struct command *c, int wait_fd, pid_t keeper)
 {
+	struct boot guard;
 	char go;
 	ssize_t n;
 
@@ -117,6 +118,11 @@ static _Noreturn void gate(const struct command *c, int wait_fd, pid_t keeper)
 	while (n < 0 && errno == EINTR);
 	if (n != 1)
 		_exit(0);
+	/* Who said "go" may have been stopped in the middle of it, and we
+	 * behind it. */
+	guard.ns = atomic_load(&c->board->guard);
+	if (boot_reached(boot_now(), guard))
+		_exit(125);
 	if (c->board->fence[0] == '\0')
 		for (char **e = c->environment; *e; e++)
 			if (*e == c->board->fence)
