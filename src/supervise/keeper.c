@@ -687,7 +687,8 @@ static bool carry_out(struct keeper *k, const struct step *s, struct event *even
 		tell_acquired(k);
 	if (s->go)
 		go(k);
-	if (k->policy.phase == PHASE_RELEASING && !k->board->settled) {
+	if (k->policy.phase == PHASE_RELEASING && !k->policy.again &&
+	    !k->board->settled) {
 		fill_outcome(k, &k->board->outcome);
 		atomic_store(&k->board->settled, true);
 	}
