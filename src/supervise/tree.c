@@ -390,14 +390,27 @@ void tree_set_release(struct tree_set *set)
 
 /* --- signalling one --------------------------------------------------- */
 
-/* Behind the opening: still the same process, alive and below us? */
-static bool still_ours(struct look *look, struct process id)
+/* Behind the opening: still the same process, alive and below us? RC_RETRY: no
+ * descriptor was left to see it with. */
+static enum rc still_ours(struct look *look, struct process id)
 {
 	struct tree_process now;
+	enum rc rc = read_process(look->proc, id.pid, &now);
 
-	return read_process(look->proc, id.pid, &now) == RC_OK &&
-	       now.id.start == id.start && now.live &&
-	       kin_of(look, &now) == KIN_BELOW;
+	if (rc != RC_OK)
+		return rc;
+	if (now.id.start != id.start || !now.live)
+		return RC_ABSENT;
+	switch (kin_of(look, &now)) {
+	case KIN_BELOW:
+		return RC_OK;
+	case KIN_NO_DESCRIPTOR:
+		return RC_RETRY;
+	case KIN_OUTSIDE:
+	case KIN_UNSURE:
+		break;
+	}
+	return RC_ABSENT;
 }
 
 static int pidfd_open_raw(pid_t pid)
@@ -412,20 +425,26 @@ static int pidfd_signal(int fd, int sig)
 
 /*
  * RC_OK: sent. RC_ABSENT: no longer there. RC_DENIED: may not be signalled.
+ * RC_RETRY: no descriptor to find that out with.
  * On RC_OK *fd, if wanted, is a pidfd to close, or -1 where there are none.
  */
 static enum rc send_one(struct look *look, struct process id, int sig, int *fd)
 {
 	int pidfd = pidfd_open_raw(id.pid);
-	enum rc rc = RC_OK;
+	enum rc rc;
 	int sent;
 
 	if (pidfd < 0 && errno == ESRCH)
 		return RC_ABSENT;
-	if (!still_ours(look, id)) {
-		rc = RC_ABSENT;
-		goto out;
+	rc = still_ours(look, id);
+	if (rc == RC_RETRY && pidfd >= 0) {
+		/* It was the last descriptor: do without. */
+		close(pidfd);
+		pidfd = -1;
+		rc = still_ours(look, id);
 	}
+	if (rc != RC_OK)
+		goto out;
 	sent = pidfd < 0 ? kill(id.pid, sig) : pidfd_signal(pidfd, sig);
 	if (sent < 0)
 		rc = errno == EPERM ? RC_DENIED : RC_ABSENT;
@@ -794,6 +813,8 @@ static enum rc visit_kill(struct look *look, void *context,
 		c->count->denied++;
 		(void)tell_once(c, p, TREE_DENIED);
 		break;
+	case RC_RETRY:
+		return RC_RETRY;
 	default:
 		break;
 	}
