@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "scripted_lock.h"
+#include "supervise/command.h"
 #include "supervise/supervise.h"
 #include "supervise/tree.h"
 #include "util/text.h"
@@ -686,6 +687,63 @@ START_TEST(a_killed_keeper_is_the_end_of_all)
 }
 END_TEST
 
+START_TEST(a_killed_keeper_is_the_end_when_the_front_can_open_nothing)
+{
+	take_kernel_lock();
+	/* All that it could open has been given to something else. */
+	run("setsid sleep 100 & sleep 0.2; F=$REPOLOCK_HELD_PID; most=0; "
+	    "for fd in $(ls /proc/$F/fd); do "
+	    "case $(readlink /proc/$F/fd/$fd) in *timerfd*) "
+	    "[ $fd -lt $most ] || most=$fd ;; esac; done; "
+	    "prlimit --pid $F --nofile=$((most + 1)) || exit; "
+	    "kill -KILL $PPID; sleep 100");
+	ck_assert_int_eq(outcome.how, OUTCOME_FAILED);
+	nothing_is_left();
+	kernel_lock_is_free();
+}
+END_TEST
+
+START_TEST(a_killed_keeper_is_told_after_a_try_that_was_cleaned_up)
+{
+	static const struct scripted_step steps[] = {
+		{ .op = SCRIPTED_ACQUIRE, .rc = RC_UNKNOWN },
+	};
+
+	scripted_begin(steps, 1);
+	run("kill -KILL $PPID; sleep 100");
+	ck_assert_int_eq(outcome.how, OUTCOME_FAILED);
+	nothing_is_left();
+}
+END_TEST
+
+START_TEST(a_go_that_comes_too_late_starts_nothing)
+{
+	static char path[] = "/bin/true";
+	static char *nothing[] = { path, NULL };
+	struct board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct caller caller = { .chld = { .sa_handler = SIG_DFL } };
+	struct command command;
+	struct err e;
+	int status;
+
+	ck_assert_ptr_ne(board, MAP_FAILED);
+	plan.argv = nothing;
+	plan.path = path;
+	ck_assert_int_eq(
+		command_prepare(&command, &plan, &caller, board, getpid(), &e),
+		RC_OK);
+	ck_assert_int_eq(command_fork(&command, &e), RC_OK);
+	atomic_store(&board->guard, boot_now().ns);
+	command_go(&command);
+	ck_assert_int_eq(waitpid(command.pid, &status, 0), command.pid);
+	ck_assert_int_eq(WEXITSTATUS(status), 125);
+	free(command.environment);
+	free(command.strings);
+	(void)munmap(board, sizeof(*board));
+}
+END_TEST
+
 START_TEST(a_stopped_keeper_is_the_end_when_the_lock_runs_out)
 {
 	struct boot begun;
@@ -978,6 +1036,11 @@ static Suite *suite(void)
 	tcase_add_test(t, a_stopped_process_dies_of_a_loss_too);
 	tcase_add_test(t, max_hold_ends_the_command);
 	tcase_add_test(t, a_killed_keeper_is_the_end_of_all);
+	tcase_add_test(
+		t, a_killed_keeper_is_the_end_when_the_front_can_open_nothing);
+	tcase_add_test(t,
+		       a_killed_keeper_is_told_after_a_try_that_was_cleaned_up);
+	tcase_add_test(t, a_go_that_comes_too_late_starts_nothing);
 	tcase_add_test(t, a_stopped_keeper_is_the_end_when_the_lock_runs_out);
 	tcase_add_test(t, a_stopped_keeper_does_no_harm_to_a_lock_without_end);
 	tcase_add_test(t, a_stopped_keeper_that_goes_on_verifies);

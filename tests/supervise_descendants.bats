@@ -158,6 +158,29 @@ root_sleep()
 	is_free
 }
 
+@test "the front holds the lock for it when the keeper is killed" {
+	needs_root
+	root_sleep
+	chown 65534:65534 "$LOC" 2>/dev/null || true
+	: >"$T/a.daemon"
+	chmod 666 "$T/a.daemon"
+	cp "$REPOLOCK" "$T/bin/repolock"
+	start a setpriv --reuid=65534 --regid=65534 --clear-groups \
+		"$T/bin/repolock" with-lock -r "$LOC" -- sh -c '
+		"$T/bin/as-root" --reuid=0 --regid=0 --clear-groups \
+			sh -c "echo \$\$ >$T/a.daemon; exec $T/sleep 300"'
+	daemon=$(daemon_of a)
+	kill -KILL "$(keeper_below "${PID[a]}")"
+	wait_until 'grep -q "$daemon" "$T/a.err"'
+	never 'is_free || gone ${PID[a]}' 1
+	alive "$daemon"
+	[ "$(wc -l <"$T/a.err")" -le 2 ]
+	kill "$daemon"
+	finish a
+	is 125 $status
+	is_free
+}
+
 @test "it does not spin while it waits for one that may not be signalled" {
 	needs_root
 	root_sleep

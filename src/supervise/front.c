@@ -32,9 +32,10 @@ static const nsec lock_memory_after = 50 * NSEC_PER_MSEC;
 static const nsec release_slow = 2500 * NSEC_PER_MSEC;
 /* One round of killing; SIGKILL needs time to act. */
 static const nsec tree_patience = 500 * NSEC_PER_MSEC;
-/* What has not died then will not (uninterruptible sleep), or may not be
- * killed by us: the caller is told, not kept. */
-enum { KILL_ROUNDS = 20 };
+/* What has not died then will not soon (uninterruptible sleep). */
+static const nsec kill_patience = 10 * NSEC_PER_SEC;
+/* Whether what does not die has ended. */
+enum { LOOK_AGAIN_MS = 500 };
 /* Of a millisecond. */
 enum { REAP_TURNS = 200 };
 
@@ -52,6 +53,7 @@ struct front {
 	pid_t keeper; /* 0: reaped */
 	int keeper_status;
 	int timer, signals;
+	int spare; /* given up for reading /proc at the end */
 
 	pid_t command;
 	int command_fd; /* its pidfd */
@@ -414,35 +416,75 @@ static bool keeper_lives(const struct front *f)
 	       info.si_pid == 0;
 }
 
-/* The keeper failed: end all that is below us, then let the lock go. */
-static void end_it_all(struct front *f, int rounds)
+/* Reading /proc needs two descriptors, which may be the last ones. */
+static void make_room(struct front *f)
 {
-	pid_t apart[1] = { witness_pid() };
-	struct tree tree = { .root = getpid(),
-			     .apart = apart,
-			     .aparts = apart[0] > 0 };
-	struct tree_count count = { .live = 1 };
+	if (f->timer >= 0)
+		(void)close(f->timer);
+	if (f->spare >= 0)
+		(void)close(f->spare);
+	f->timer = f->spare = -1;
+}
+
+/* One round. What could not be counted counts as alive. */
+static struct tree_count kill_below(struct front *f, tree_told_fn *told)
+{
+	struct tree tree = { .root = getpid() };
+	struct tree_count count = { 0 };
+	enum rc rc = tree_kill(&tree, tree_patience, told, f, &count);
+
+	if (rc == RC_OK)
+		return count;
+	if (f->command > 0)
+		signal_command(f, SIGKILL);
+	if (rc == RC_UNSUPPORTED)
+		return (struct tree_count){ 0 };
+	count.live++;
+	count.hidden++;
+	return count;
+}
+
+/*
+ * What does not die (it may not be signalled, it sleeps uninterruptibly) is
+ * told. A kernel lock, which is ours as well, is held while it runs; without
+ * one there is nothing to protect it with, and no reason to stay.
+ */
+static void kill_until_dead(struct front *f)
+{
+	struct boot patience = boot_add(boot_now(), kill_patience);
+	struct tree_count count;
+	bool told = false;
+
+	while ((count = kill_below(f, NULL)).live > 0) {
+		bool stuck = count.live == count.denied ||
+			     boot_reached(boot_now(), patience);
+
+		/* A keeper that hangs is told of by the caller. */
+		if (count.live == 1 && count.hidden == 0 && keeper_lives(f))
+			break;
+		if (stuck && !told)
+			(void)kill_below(f, told_fate);
+		told = told || stuck;
+		if (stuck && f->lock_fd < 0)
+			break;
+		(void)poll(NULL, 0, stuck ? LOOK_AGAIN_MS : 1);
+	}
+}
+
+/* The keeper failed: end all that is below us, then let the lock go. */
+static void end_it_all(struct front *f)
+{
+	bool settled = atomic_load(&f->board->settled);
 
 	if (f->keeper > 0)
 		(void)kill(f->keeper, SIGKILL);
-	for (int i = 0; i < rounds && count.live > 0; i++) {
-		/* A keeper that hangs is told of by the caller. */
-		bool last = rounds > 1 && i == rounds - 1;
-
-		count = (struct tree_count){ 0 };
-		if (tree_kill(&tree, tree_patience, last ? told_fate : NULL, f,
-			      &count) == RC_UNSUPPORTED) {
-			if (f->command > 0)
-				signal_command(f, SIGKILL);
-			break;
-		}
-		if (count.live == 1 && keeper_lives(f))
-			break;
-		if (count.live > 0 && count.live == count.denied) {
-			(void)tree_signal(&tree, SIGKILL, told_fate, f, &count);
-			break;
-		}
-	}
+	/* It would keep us from seeing that a child of ours is hidden. */
+	witness_stop();
+	make_room(f);
+	/* Once all is settled, nothing but the keeper itself is left to end,
+	 * and what the user wants left. */
+	if (!settled)
+		kill_until_dead(f);
 	if (f->lock_fd >= 0)
 		(void)flock(f->lock_fd, LOCK_UN);
 }
@@ -477,9 +519,8 @@ static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
 	bool went = atomic_load(&f->board->went);
 	bool settled = atomic_load(&f->board->settled);
 
-	/* Where it hangs in the kernel, it may not end for ever. Once all is
-	 * settled, nothing but the keeper itself is left to end. */
-	end_it_all(f, settled ? 1 : KILL_ROUNDS);
+	end_it_all(f);
+	/* Where it hangs in the kernel, it may not end for ever. */
 	f->stuck = true;
 	if (settled) {
 		tell_unreleased(f);
@@ -492,8 +533,8 @@ static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
 		outcome->status = f->withdrawn;
 	} else if (f->bereft) {
 		(void)err_set(&outcome->err, RC_FAILED,
-			      "no descriptor is left to share the lock "
-			      "(ulimit -n)");
+			      "no descriptor is left to guard the lock "
+			      "with (ulimit -n)");
 	} else if (atomic_load(&f->board->lost) || (late && went)) {
 		outcome->how = OUTCOME_LOST;
 		(void)err_set(&outcome->err, RC_LOST,
@@ -619,6 +660,8 @@ static void finish(struct front *f)
 		(void)close(f->signals);
 	if (f->timer >= 0)
 		(void)close(f->timer);
+	if (f->spare >= 0)
+		(void)close(f->spare);
 	reap_keeper(f); /* it has had the time to end meanwhile */
 }
 
@@ -643,8 +686,10 @@ void front_run(const struct front_start *start, struct outcome *outcome)
 	(void)sigfillset(&all);
 	f->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	f->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (f->timer < 0 || f->signals < 0)
-		f->over = true; /* no guard: better none of it at all */
+	f->spare = fcntl(f->timer, F_DUPFD_CLOEXEC, 0);
+	/* No guard: better none of it at all. */
+	f->bereft = f->timer < 0 || f->signals < 0 || f->spare < 0;
+	f->over = f->bereft;
 	while (!f->over && !late)
 		late = turn(f);
 	if (atomic_load(&f->board->done))
