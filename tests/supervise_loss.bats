@@ -141,6 +141,18 @@ watches()
 	mkdir "$LOC"
 }
 
+@test "a location that is replaced while held is a loss" {
+	locked a --ttl 3s
+	wait_until 'inside a'
+	sleep 0.3
+	mv "$LOC" "$LOC.old"
+	mkdir "$LOC"
+	wait_until 'gone $(command_of a)'
+	finish a
+	is 122 $status
+	is_free
+}
+
 # --- file systems that fail ----------------------------------------------
 
 # Makes $LOC a file system of its own, on a file. $1: its size.

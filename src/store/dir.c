@@ -53,8 +53,10 @@
 
 struct dir_store {
 	struct store base; /* first: dir_of() depends on it */
+	char *path;        /* by which others find it */
 	int fd;            /* the directory itself, O_PATH */
 	dev_t dev;
+	ino_t ino;
 	uid_t uid;
 	gid_t gid;
 	mode_t file_mode;
@@ -551,12 +553,36 @@ static bool make_path(const struct dir_store *d, const char *path)
 	return at >= 0;
 }
 
+static enum rc refuse_base(const char *path, int sys, struct err *e);
+static enum rc look_at_base(struct dir_store *d, struct err *e);
+
+/* Whoever comes now may find another directory by our path, or none: that one
+ * is meant, not the one that was moved away. RC_ABSENT: none. */
+static enum rc follow_base(struct dir_store *d, struct err *e)
+{
+	struct stat st;
+	int fd;
+
+	if (stat(d->path, &st) < 0)
+		return errno == ENOENT ? refuse_base(d->path, errno, e) : RC_OK;
+	if (st.st_dev == d->dev && st.st_ino == d->ino)
+		return RC_OK;
+	fd = open(d->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return refuse_base(d->path, errno, e);
+	(void)close(d->fd);
+	d->fd = fd;
+	return look_at_base(d, e);
+}
+
 /* Split and open; what is missing of the directories is made. */
-static enum rc place_make(const struct dir_store *d, struct place *p,
+static enum rc place_make(struct dir_store *d, struct place *p,
 			  const char *name, struct err *e)
 {
 	enum rc rc = split(p, name, e);
 
+	if (rc == RC_OK)
+		rc = follow_base(d, e);
 	if (rc != RC_OK)
 		return rc;
 	for (int gone = 0; gone < GONE_MAX; gone++) {
@@ -774,6 +800,7 @@ static void dir_close(struct store *s)
 	if (d->fd >= 0)
 		(void)close(d->fd);
 	free(d->list);
+	free(d->path);
 	free(d);
 }
 
@@ -1058,6 +1085,10 @@ static enum rc list_prefix(struct dir_store *d, const char *prefix,
 	size_t len = 0;
 	int dir;
 
+	if (rc == RC_OK)
+		rc = follow_base(d, e);
+	if (rc == RC_ABSENT)
+		return RC_OK; /* nothing is there */
 	if (rc != RC_OK)
 		return rc;
 	assert(*prefix == '\0' || prefix[strlen(prefix) - 1] == '/');
@@ -1186,7 +1217,7 @@ static bool move_place(const struct place *from, const struct place *to)
 }
 
 /* As place_make, by the directory that is open already if it is the same. */
-static enum rc place_beside(const struct dir_store *d, const struct place *open,
+static enum rc place_beside(struct dir_store *d, const struct place *open,
 			    struct place *p, const char *name, struct err *e)
 {
 	enum rc rc = split(p, name, e);
@@ -1401,6 +1432,19 @@ static bool watch_leaf(struct dir_store *d, const struct place *p)
 	return watch >= 0 && remember_watch(d, watch);
 }
 
+/* The base moved away takes all below it along without another event. */
+static void watch_base(struct dir_store *d)
+{
+	char path[40];
+	int watch;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", d->fd);
+	watch = inotify_add_watch(d->inotify, path,
+				  IN_MOVE_SELF | IN_DELETE_SELF);
+	if (watch >= 0)
+		(void)remember_watch(d, watch);
+}
+
 static enum rc dir_watch(struct store *s, const char *name, int *fd,
 			 struct err *e)
 {
@@ -1413,6 +1457,8 @@ static enum rc dir_watch(struct store *s, const char *name, int *fd,
 	if (rc != RC_OK)
 		return rc;
 	sys = watch_leaf(d, &p) ? 0 : errno;
+	if (sys == 0)
+		watch_base(d);
 	if (fstatat(p.dir, p.leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		rc = refuse(d, name, errno, e);
 	else if (sys != 0)
@@ -1464,6 +1510,7 @@ static enum rc look_at_base(struct dir_store *d, struct err *e)
 		return err_sys(e, rc_of_errno(errno), errno, "%.180s",
 			       d->base.shown);
 	d->dev = st.st_dev;
+	d->ino = st.st_ino;
 	d->uid = st.st_uid;
 	d->gid = st.st_gid;
 	d->sees_locks = fs && fs->sees_locks;
@@ -1477,15 +1524,18 @@ enum rc dir_open(struct store **s, const char *path,
 {
 	struct dir_store *d = malloc(sizeof(*d));
 	char *list = malloc(LIST_ROOM_FIRST);
+	char *copy = strdup(path);
 	enum rc rc;
 
-	if (!d || !list) {
+	if (!d || !list || !copy) {
 		free(d);
+		free(copy);
 		free(list);
 		return err_sys(e, RC_RETRY, ENOMEM, "a directory");
 	}
 	*d = (struct dir_store){
 		.base = { .ops = &store_dir, .manners = *manners },
+		.path = copy,
 		.list = list,
 		.list_room = LIST_ROOM_FIRST,
 		.inotify = -1,
