@@ -313,6 +313,14 @@ holds()
 	has '--shared'
 	nothing_locked
 	expect 0 lock -s -- restic -q -r "$REPO" backup /etc/hostname
+	# restic passes over --no-lock when it writes.
+	expect 125 lock -- restic "-r$REPO" backup --no-lock /etc/hostname
+	has '--shared'
+	expect 125 lock -s -- restic -r "$REPO" prune --no-lock
+	expect 125 lock -s -- restic -r "$REPO" rewrite --forget
+	has 'takes the exclusive lock itself'
+	nothing_locked
+	expect 0 lock -- restic -q -r "$REPO" snapshots --no-lock
 }
 
 @test "restic: a repository that the group may read has locks that it may" {

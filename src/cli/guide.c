@@ -112,7 +112,8 @@ static void restic_default(char *repo, size_t size)
 		repo[0] = '\0';
 }
 
-/* The value of one of the options, as an own word or behind "=". */
+/* The value of one of the options: an own word, or behind "=", or right behind
+ * a letter. */
 static const char *value_of(char *const *argv, const char *const *names)
 {
 	for (; *argv; argv++) {
@@ -124,6 +125,9 @@ static const char *value_of(char *const *argv, const char *const *names)
 			if ((*argv)[len] == '=' && strlen(names[i]) == len &&
 			    strncmp(*argv, names[i], len) == 0)
 				return *argv + len + 1;
+			if (names[i][1] != '-' && (*argv)[0] == '-' &&
+			    (*argv)[1] == names[i][1] && (*argv)[2] != '\0')
+				return *argv + 2;
 		}
 	}
 	return NULL;
@@ -208,18 +212,22 @@ static enum need restic_need(char *const *argv, const char **what)
 						 "prune",   "tag",
 						 "migrate", "rebuild-index",
 						 "repair",  NULL };
+	/* --no-lock means nothing to these, but when nothing is written. */
+	static const char *const always[] = { "backup", "forget", "prune", NULL };
 	static const char *const key[] = { "remove", "passwd", NULL };
 	char *const *verb = verb_of(argv, with_value);
 	bool dry = has(argv, "--dry-run") || has(argv, "-n");
 
 	*what = verb ? *verb : "";
-	if (!verb || has(argv, "--no-lock") || among(*verb, none))
+	if (!verb || among(*verb, none) ||
+	    (has(argv, "--no-lock") && (dry || !among(*verb, always))))
 		return NEED_NOTHING;
 	if (strcmp(*verb, "list") == 0 && has(verb, "locks"))
 		return NEED_NOTHING;
 	if (strcmp(*verb, "backup") == 0 && dry)
 		return NEED_NOTHING;
-	if (among(*verb, exclusive))
+	if (among(*verb, exclusive) ||
+	    (strcmp(*verb, "rewrite") == 0 && has(verb, "--forget")))
 		return NEED_EXCLUSIVE;
 	if (strcmp(*verb, "key") == 0 && verb[1] && among(verb[1], key))
 		return NEED_EXCLUSIVE;
