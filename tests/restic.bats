@@ -298,6 +298,9 @@ holds()
 	done
 	expect 125 "$REPOLOCK" with-lock -r "restic:$T" -- true
 	has 'no restic repository'
+	printf '[repository]\nversion = 1\n' >"$T/config"
+	expect 125 "$REPOLOCK" with-lock -r "restic:$T" -- true
+	has "is a borg repository; its lock is borg:$T"
 }
 
 @test "restic: a nested call is told, or goes on with --reentrant" {

@@ -319,6 +319,12 @@ static enum rc read_config(struct restic_repo *repo, struct buf *box,
 			       "no restic repository at %.140s: there is no "
 			       "config",
 			       repo->store->shown);
+	/* restic's is sealed, and cannot begin so. */
+	if (!rc && strncmp(buf_text(box), "[repository]", 12) == 0)
+		return err_set(e, RC_UNSUPPORTED,
+			       "%.140s is a borg repository; its lock is "
+			       "borg:%.60s",
+			       repo->store->shown, repo->store->shown);
 	return rc ? err_context(e, rc, "%.140s", repo->store->shown) : RC_OK;
 }
 
