@@ -143,6 +143,45 @@ holds()
 	let_go b
 }
 
+@test "restic: many of both kinds and modes, and never an overlap" {
+	cat >"$T/turn" <<'TURN'
+#!/bin/sh
+# turn x|s: kernel locks of the same kinds must all be free here.
+exec 9>>"$T/record"
+flock -n "-$1" 9 || echo "$1 $$" >>"$T/overlap"
+# Longer than it takes to place a lock and look again.
+[ "$1" = x ] && sleep 0.05 || sleep 0.6
+echo "$1" >>"$T/turns"
+TURN
+	# More than a pipe holds: who could write it has a reader, and restic
+	# reads when it has its lock. It goes on until the pipe is closed.
+	cat >"$T/backup" <<'BACKUP'
+#!/bin/bash
+set -o pipefail
+until { head -c 300000 /dev/zero && "$T/turn" s; } 2>/dev/null |
+	restic -q -r "$1" backup --stdin 2>/dev/null; do
+	sleep "0.$((RANDOM % 5))"
+done
+BACKUP
+	chmod +x "$T/turn" "$T/backup"
+	export T
+	for i in 1 2 3 4; do
+		STDIN=/dev/null start "theirs$i" "$T/backup" "$REPO"
+	done
+	for i in 1 2 3 4 5 6 7 8; do
+		start "x$i" "$REPOLOCK" with-lock -r "$LOC" -- "$T/turn" x
+		start "s$i" "$REPOLOCK" with-lock -r "$LOC" -s -- "$T/turn" s
+	done
+	for name in "${!PID[@]}"; do
+		finish "$name" 120
+		is 0 "$status"
+	done
+	not test -e "$T/overlap"
+	is 8 "$(grep -c x "$T/turns")"
+	[ "$(grep -c s "$T/turns")" -ge 12 ]
+	nothing_locked
+}
+
 # --- what restic does to it ---------------------------------------------------
 
 @test "restic: restic unlock harms neither the keeper nor the lock" {
