@@ -153,6 +153,17 @@ watches()
 	is_free
 }
 
+@test "a lock directory that is moved away while held is noticed at once" {
+	locked a --ttl 60s
+	wait_until 'inside a'
+	sleep 0.3
+	mv "$LOC/.repolock" "$T/old"
+	wait_until 'gone $(command_of a)'
+	finish a
+	is 122 $status
+	is_free
+}
+
 # --- file systems that fail ----------------------------------------------
 
 # Makes $LOC a file system of its own, on a file. $1: its size.

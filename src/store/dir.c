@@ -1432,13 +1432,14 @@ static bool watch_leaf(struct dir_store *d, const struct place *p)
 	return watch >= 0 && remember_watch(d, watch);
 }
 
-/* The base moved away takes all below it along without another event. */
-static void watch_base(struct dir_store *d)
+/* A directory above, moved away, takes all below it along without an event
+ * there. What cannot be watched is seen by the next listing. */
+static void watch_above(struct dir_store *d, int dir, const char *up)
 {
-	char path[40];
+	char path[48];
 	int watch;
 
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", d->fd);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir, up);
 	watch = inotify_add_watch(d->inotify, path,
 				  IN_MOVE_SELF | IN_DELETE_SELF);
 	if (watch >= 0)
@@ -1457,8 +1458,11 @@ static enum rc dir_watch(struct store *s, const char *name, int *fd,
 	if (rc != RC_OK)
 		return rc;
 	sys = watch_leaf(d, &p) ? 0 : errno;
-	if (sys == 0)
-		watch_base(d);
+	if (sys == 0) {
+		watch_above(d, d->fd, ".");
+		watch_above(d, p.dir, ".");
+		watch_above(d, p.dir, "..");
+	}
 	if (fstatat(p.dir, p.leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		rc = refuse(d, name, errno, e);
 	else if (sys != 0)
