@@ -3,13 +3,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "supervise/apart.h"
+
 static const char prefix[] = "REPOLOCK_HELD_";
+
+/* The gate calls little. */
+enum { GATE_STACK = 8192 };
+
+/* Who executes a script without "#!". */
+static char shell[] = "/bin/sh";
 
 enum variable { LOCATION, NAME, MODE, PID, ID, FENCE, VARIABLES };
 
@@ -33,6 +42,25 @@ static size_t copy_environment(char **to)
 	return n;
 }
 
+/* As execvp calls the shell. NULL: no memory. */
+static char **script_arguments(const struct plan *plan)
+{
+	size_t n = 0;
+	char **argv;
+
+	while (plan->argv[n])
+		n++;
+	argv = calloc(n + 2, sizeof(char *));
+	if (!argv)
+		return NULL;
+	argv[0] = shell;
+	/* Only lent, as argv's words are. */
+	argv[1] = (char *)(uintptr_t)plan->path;
+	for (size_t i = 1; i < n; i++)
+		argv[i + 1] = plan->argv[i];
+	return argv;
+}
+
 enum rc command_prepare(struct command *c, const struct plan *plan,
 			const struct caller *caller, struct board *board,
 			pid_t front, struct err *e)
@@ -52,7 +80,8 @@ enum rc command_prepare(struct command *c, const struct plan *plan,
 		count++;
 	c->environment = calloc(count + VARIABLES + 1, sizeof(char *));
 	c->strings = malloc(strlen(location) + strlen(name) + 4 * 64);
-	if (!c->environment || !c->strings)
+	c->script = script_arguments(plan);
+	if (!c->environment || !c->strings || !c->script)
 		return err_sys(e, RC_FAILED, ENOMEM, "environment");
 	(void)snprintf(digits, sizeof(digits), "%d", (int)front);
 	n = copy_environment(c->environment);
@@ -63,7 +92,8 @@ enum rc command_prepare(struct command *c, const struct plan *plan,
 			  lock_mode_word(plan->wish.mode));
 	(void)add_variable(to, &c->environment[n++], "PID", digits);
 	c->environment[n++] = board->id;
-	c->environment[n++] = board->fence;
+	c->fence = &c->environment[n];
+	*c->fence = board->fence;
 	return RC_OK;
 }
 
@@ -78,83 +108,92 @@ void command_tell_lock(struct command *c, const struct lock_info *mine)
 			       (unsigned long long)mine->fence);
 }
 
-/* As execvp does with a script without "#!". */
-static void execute_by_shell(const struct command *c)
-{
-	size_t n = 0;
-	char **argv;
-
-	while (c->argv[n])
-		n++;
-	argv = calloc(n + 3, sizeof(char *));
-	if (!argv)
-		return;
-	argv[0] = strdup("/bin/sh");
-	argv[1] = strdup(c->path);
-	for (size_t i = 1; i < n; i++)
-		argv[i + 1] = c->argv[i];
-	(void)execve(argv[0], argv, c->environment);
-}
-
 static void restore_signals(const struct caller *caller)
 {
 	(void)sigaction(SIGCHLD, &caller->chld, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &caller->mask, NULL);
 }
 
-/* The child of command_fork, until it is the command. */
-static _Noreturn void gate(const struct command *c, int wait_fd, pid_t keeper)
+/* Returns only the number of the error. */
+static int execute(const char *path, char *const *argv, char *const *environment)
 {
-	struct boot guard;
-	char go;
-	ssize_t n;
+	return -(int)apart_call(SYS_execve, (intptr_t)path, (intptr_t)argv,
+				(intptr_t)environment);
+}
 
+static _Noreturn void leave(int status)
+{
+	for (;;)
+		(void)apart_call(SYS_exit_group, status, 0, 0);
+}
+
+/* The child of command_fork, until it is the command. See apart.h for what
+ * may not be called here. */
+static int gate(void *command)
+{
+	struct command *c = command;
+	struct boot guard;
+	int failed;
+	char go;
+	long n;
+
+	(void)apart_call(SYS_close, c->gate[1], 0, 0);
 	/* For the case that front and keeper are killed together. */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != keeper)
-		_exit(125);
+	(void)apart_call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0);
+	if (apart_call(SYS_getppid, 0, 0, 0) != c->keeper)
+		leave(125);
 	do
-		n = read(wait_fd, &go, 1);
-	while (n < 0 && errno == EINTR);
+		n = apart_call(SYS_read, c->gate[0], (intptr_t)&go, 1);
+	while (n == -EINTR);
 	if (n != 1)
-		_exit(0);
+		leave(0);
 	/* Who said "go" may have been stopped in the middle of it, and we
 	 * behind it. */
 	guard.ns = atomic_load(&c->board->guard);
 	if (boot_reached(boot_now(), guard))
-		_exit(125);
+		leave(125);
 	if (c->board->fence[0] == '\0')
-		for (char **e = c->environment; *e; e++)
-			if (*e == c->board->fence)
-				*e = NULL; /* the last one */
+		*c->fence = NULL;
 	restore_signals(&c->caller);
-	(void)execve(c->path, c->argv, c->environment);
-	if (errno == ENOEXEC)
-		execute_by_shell(c);
-	atomic_store(&c->board->exec_errno, errno);
-	_exit(errno == ENOENT ? 127 : 126);
+	failed = execute(c->path, c->argv, c->environment);
+	if (failed == ENOEXEC)
+		failed = execute(shell, c->script, c->environment);
+	atomic_store(&c->board->exec_errno, failed);
+	leave(failed == ENOENT ? 127 : 126);
+}
+
+/* Sharing memory where that can be. It ends with exec; only the gate uses the
+ * stack, and the keeper only lives on. */
+static pid_t start_gate(struct command *c)
+{
+	static _Alignas(16) char stack[GATE_STACK];
+	pid_t pid = -1;
+
+	if (APART_FLAGS != 0)
+		pid = clone(gate, stack + sizeof(stack), APART_FLAGS | SIGCHLD,
+			    c);
+	if (pid < 0)
+		pid = fork();
+	if (pid == 0)
+		(void)gate(c);
+	return pid;
 }
 
 enum rc command_fork(struct command *c, struct err *e)
 {
-	pid_t keeper = getpid();
-	int ends[2];
+	int failed;
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
+	if (pipe2(c->gate, O_CLOEXEC) < 0)
 		return err_sys(e, RC_FAILED, errno, "pipe");
-	c->pid = fork();
-	if (c->pid == 0) {
-		(void)close(ends[1]);
-		gate(c, ends[0], keeper);
-	}
-	(void)close(ends[0]);
+	c->keeper = getpid();
+	c->pid = start_gate(c);
+	failed = errno;
+	(void)close(c->gate[0]);
 	if (c->pid < 0) {
-		int failed = errno;
-
-		(void)close(ends[1]);
+		(void)close(c->gate[1]);
 		return err_sys(e, RC_FAILED, failed, "fork");
 	}
-	c->go_fd = ends[1];
+	c->go_fd = c->gate[1];
 	return RC_OK;
 }
 

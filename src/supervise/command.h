@@ -25,11 +25,15 @@ struct command {
 	char *const *argv;
 	const char *path;
 	char **environment; /* with REPOLOCK_HELD_*; room for its strings */
+	char **fence;       /* the last of it, if there is one */
 	char *strings;
+	char **script; /* arguments of the shell, should it be a script */
 	struct caller caller;
 	struct board *board;
 	pid_t pid;
-	int go_fd; /* -1: "go" was said, or will never be */
+	pid_t keeper;
+	int gate[2]; /* the pipe */
+	int go_fd;   /* -1: "go" was said, or will never be */
 };
 
 /*

@@ -116,6 +116,7 @@ static void clean_up(struct run *r)
 			(void)close(r->socks[i]);
 	free(r->command.environment);
 	free(r->command.strings);
+	free(r->command.script);
 	if (r->board)
 		(void)munmap(r->board, sizeof(*r->board));
 }
