@@ -32,7 +32,9 @@ static pid_t parent_of(pid_t pid)
 
 bool held_is_ancestor(pid_t pid)
 {
-	if (pid <= 0)
+	/* 1 is above everybody, and what a holder in a container says of
+	 * itself: it proves nothing. */
+	if (pid <= 1)
 		return false;
 	for (pid_t above = getppid(); above > 0; above = parent_of(above)) {
 		if (above == pid)
