@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "borg_fixture.h"
+#include "faulty.h"
+#include "lock/borg1.h"
 #include "util/text.h"
 
 #define SOUND "README config data"
@@ -558,6 +560,46 @@ START_TEST(a_roster_that_stays_unreadable_is_a_loss)
 }
 END_TEST
 
+static void break_and_take(void *unused)
+{
+	(void)unused;
+	repo_delete(at("lock.exclusive/here@1.%ld-0", getpid()));
+	repo_delete("lock.exclusive");
+	plant_exclusive("far@2", 9);
+}
+
+/* borg break-lock, and somebody quick: after our rename, before our edit. */
+START_TEST(a_lock_that_is_broken_while_it_is_taken_is_not_had)
+{
+	const struct fault script[] = { { FAULTY_PUT, .nth = 3,
+					  .how = FAULT_BEFORE,
+					  .meanwhile = break_and_take },
+					{ 0 } };
+	struct lock_wish wish = { .mode = LOCK_EXCLUSIVE };
+	struct borg_host host;
+	struct store *store;
+	struct self self;
+	struct lock *l;
+
+	self_fill(&self);
+	wish.self = &self;
+	ck_assert_int_eq(borg_host_fill(&host, &self, &e), RC_OK);
+	ck_assert_int_eq(
+		store_open(&store, "", repo, &borg1_manners, &patient, &e),
+		RC_OK);
+	store = faulty_open(store);
+	ck_assert_int_eq(borg1_open(&l, &wish, store, &host, &e), RC_OK);
+	faulty_script(store, script);
+	ck_assert_int_eq(acquire(l), RC_RETRY);
+	ck_assert_str_eq(repo_names("lock.exclusive"), "far@2.9-0");
+	faulty_heal(store);
+	ck_assert_int_eq(acquire(l), RC_BUSY);
+	ck_assert_int_eq(release(l), RC_OK);
+	ck_assert_str_eq(repo_names("lock.exclusive"), "far@2.9-0");
+	lock_close(l);
+}
+END_TEST
+
 START_TEST(a_lost_lock_is_not_taken_from_who_has_it_now)
 {
 	struct lock *l = OPEN(.mode = LOCK_EXCLUSIVE);
@@ -855,6 +897,7 @@ static void add_state_tests(TCase *t)
 	tcase_add_test(t, an_owner_beside_us_means_that_it_is_lost);
 	tcase_add_test(t, a_roster_that_is_being_written_is_looked_at_again);
 	tcase_add_test(t, a_roster_that_stays_unreadable_is_a_loss);
+	tcase_add_test(t, a_lock_that_is_broken_while_it_is_taken_is_not_had);
 	tcase_add_test(t, a_lost_lock_is_not_taken_from_who_has_it_now);
 }
 

@@ -136,6 +136,34 @@ static enum rc take_unless_held(struct borg1_lock *l, struct lock_info *holder,
 	}
 }
 
+/* Our file must be in lock.exclusive, and nobody else's. */
+static enum rc look_exclusive(struct borg1_lock *l, const struct call *call,
+			      struct err *e)
+{
+	struct borg_entries files = { 0 };
+	struct borg_owner other;
+	bool own = false;
+	enum rc rc = borg1_list_exclusive(l, &files, call, e);
+
+	for (size_t i = 0; rc == RC_OK && i < files.count; i++) {
+		if (strcmp(files.at[i].name, l->own_file) == 0)
+			own = true;
+		else if (borg1_name_parse(&other, files.at[i].name))
+			rc = err_set(e, RC_LOST,
+				     EXCLUSIVE "/%.120s stands beside our own: "
+					       "somebody else believes to have "
+					       "the lock",
+				     files.at[i].name);
+	}
+	borg_entries_release(&files);
+	if (rc == RC_OK && !own)
+		rc = err_set(e, RC_LOST,
+			     EXCLUSIVE "/%.120s was removed by somebody "
+				       "(borg break-lock?)",
+			     l->own_file);
+	return rc;
+}
+
 static enum rc borg1_release(struct lock *lock, const struct call *call,
 			     struct err *e);
 
@@ -160,6 +188,9 @@ static enum rc borg1_acquire(struct lock *lock, struct lock_term *term,
 	rc = enlist_if_free(l, holder, call, e);
 	if (rc == RC_OK && l->mode == LOCK_SHARED)
 		rc = borg1_leave(l, call, e);
+	/* It may have been broken, and given to another, while we edited. */
+	if (rc == RC_OK && l->mode == LOCK_EXCLUSIVE)
+		rc = look_exclusive(l, call, e);
 	if (rc == RC_OK)
 		rc = describe_mine(l, mine, e);
 	if (rc == RC_LOST) /* while we edited: our entry may not be sound */
@@ -257,34 +288,6 @@ static enum rc borg1_wait(struct lock *lock, nsec patience,
 }
 
 /* --- refresh, which is to look whether it is still there --- */
-
-/* Our file must be in lock.exclusive, and nobody else's. */
-static enum rc look_exclusive(struct borg1_lock *l, const struct call *call,
-			      struct err *e)
-{
-	struct borg_entries files = { 0 };
-	struct borg_owner other;
-	bool own = false;
-	enum rc rc = borg1_list_exclusive(l, &files, call, e);
-
-	for (size_t i = 0; rc == RC_OK && i < files.count; i++) {
-		if (strcmp(files.at[i].name, l->own_file) == 0)
-			own = true;
-		else if (borg1_name_parse(&other, files.at[i].name))
-			rc = err_set(e, RC_LOST,
-				     EXCLUSIVE "/%.120s stands beside our own: "
-					       "somebody else believes to have "
-					       "the lock",
-				     files.at[i].name);
-	}
-	borg_entries_release(&files);
-	if (rc == RC_OK && !own)
-		rc = err_set(e, RC_LOST,
-			     EXCLUSIVE "/%.120s was removed by somebody "
-				       "(borg break-lock?)",
-			     l->own_file);
-	return rc;
-}
 
 /* borg takes an unreadable roster for an empty one: nobody is kept out. */
 static enum rc muddled(struct borg1_lock *l, struct err *e)
