@@ -76,13 +76,13 @@ static const struct bad bads[] = {
 	{ "", "empty" },
 	{ "C:\\backup", "Windows" },
 	{ "c:\\backup", "Windows" },
-	{ "user@host:/srv", "sftp:user@host:/srv" },
-	{ "user@host:srv", "sftp:" },
-	{ "user@[::1]:srv", "sftp:" },
-	{ "Host:/srv", "sftp:Host:/srv" },
+	{ "user@host:/srv", "mount it or run repolock there" },
+	{ "user@host:srv", "mount it or run repolock there" },
+	{ "user@[::1]:srv", "mount it or run repolock there" },
+	{ "Host:/srv", "mount it or run repolock there" },
 	{ "HOST:x", "./" },
-	{ "10.0.0.1:/srv", "sftp:" },
-	{ "under_score:/srv", "sftp:" },
+	{ "10.0.0.1:/srv", "mount it or run repolock there" },
+	{ "under_score:/srv", "mount it or run repolock there" },
 };
 
 START_TEST(what_is_no_location_is_refused_with_what_was_meant)

@@ -104,9 +104,9 @@ static enum rc check_text(const char *text, struct err *e)
 	if (scheme_length(text) == 0 && is_remote_path(text))
 		return err_set(e, RC_MALFORMED,
 			       "location \"%.70s\" looks like a path on "
-			       "another host; that is sftp:%.70s, and a local "
-			       "path begins with / or ./",
-			       text, text);
+			       "another host; mount it or run repolock there; "
+			       "a local path begins with / or ./",
+			       text);
 	return RC_OK;
 }
 
