@@ -187,10 +187,17 @@ static bool shared_alive(struct lease *l, const struct call *call)
 	return false;
 }
 
+/* Whoever waits for shared holders to leave has a claim already, and a place
+ * in the queue until it holds: listed once is enough. */
+static bool same_party(const struct lock_info *a, const struct lock_info *b)
+{
+	return a->pid != 0 && a->pid == b->pid && strcmp(a->host, b->host) == 0;
+}
+
 static enum rc list_named(struct lease *l, lock_seen *seen, void *context,
 			  const struct call *call, struct err *e)
 {
-	struct lock_info info;
+	struct lock_info info, drainer = { 0 };
 	bool draining, more = true;
 	enum rc rc;
 
@@ -205,8 +212,12 @@ static enum rc list_named(struct lease *l, lock_seen *seen, void *context,
 		if (!counts(l, name) || !inspect(l, name, &info, call))
 			continue;
 		if (draining && name->kind == LEASE_CLAIM &&
-		    name->mode == LOCK_EXCLUSIVE && info.state == LOCK_HELD)
+		    name->mode == LOCK_EXCLUSIVE && info.state == LOCK_HELD) {
 			info.state = LOCK_WAITING;
+			drainer = info;
+		}
+		if (name->kind == LEASE_PLACE && same_party(&drainer, &info))
+			continue;
 		more = seen(context, &info);
 	}
 	return RC_OK;
