@@ -562,7 +562,8 @@ static void note_answer(struct keeper *k, const struct answer *answer,
 				 .rc = answer->rc,
 				 .begun = answer->begun,
 				 .term = answer->term };
-	if (answer->rc != RC_OK)
+	/* What was called off says nothing about the lock. */
+	if (answer->rc != RC_OK && answer->rc != RC_CANCELLED)
 		k->err = answer->err;
 	if (answer->job == JOB_ACQUIRE && answer->rc == RC_OK)
 		k->mine = answer->mine;
