@@ -207,6 +207,29 @@ $LOC: (held by|behind) [^ ]+@[^ ]+ \(pid (${PID[one]}|${PID[two]}), "
 	log_out
 }
 
+@test "put aside, it leaves the terminal to the shell" {
+	locked one
+	wait_until 'inside one'
+	terminal env TERM=xterm bash --norc --noprofile --noediting -i
+	type "TERM=xterm $REPOLOCK with-lock -r $LOC -- echo in''side"
+	see 'waiting 1s for the exclusive lock'
+	key C-z
+	prompt
+	never 'shown | grep -q waiting' 2.5
+	# Neither does bg make it write into the line that is typed at, but
+	# what every log is told is told.
+	type bg
+	see 'waiting [0-9]+s for the exclusive lock'
+	shown | grep -E '^(ready> )?repolock: waiting'
+	not eval 'shown | grep -q $'"'"'\033\[K'"'"
+	type fg
+	see 'waiting [0-9]+s for the exclusive lock'
+	release one
+	see inside
+	finish one
+	log_out
+}
+
 @test "quiet and --progress=never do not speak of waiting" {
 	locked one
 	wait_until 'inside one'

@@ -14,6 +14,7 @@
 #include "cli/held.h"
 #include "cli/table.h"
 #include "util/duration.h"
+#include "util/self.h"
 #include "util/text.h"
 
 /* A waiting that is over so soon is not worth a line in cron's mail. */
@@ -93,7 +94,9 @@ enum rc progress_open(struct progress *p, const struct options *o, struct err *e
 {
 	int fd = -1;
 
-	*p = (struct progress){ .o = o, .told.next = FIRST_STEP };
+	*p = (struct progress){ .o = o,
+				.told.next = FIRST_STEP,
+				.front = getpid() };
 	outlet_init(&p->events, -1);
 	p->line = o->progress != PROGRESS_NEVER && o->loudness >= 0 &&
 		  is_terminal(STDERR_FILENO);
@@ -404,11 +407,21 @@ static bool worth_recording(struct progress *p, const struct notice *n)
 	return step_reached(&p->recorded, n->waited) || changed;
 }
 
+/* On a terminal that is ours to write on: put aside by Ctrl-Z or bg, we would
+ * overwrite the shell's prompt. */
+static bool has_line(const struct progress *p)
+{
+	return p->line && !process_is_in_background(p->front);
+}
+
 static bool worth_telling(struct progress *p, const struct notice *n)
 {
 	if (p->o->loudness < 0 || p->o->progress == PROGRESS_NEVER)
 		return false;
-	return p->line || step_reached(&p->told, n->waited);
+	if (has_line(p))
+		return true;
+	p->shown = false; /* whatever was shown, the shell has gone on */
+	return step_reached(&p->told, n->waited) && !process_is_stopped(p->front);
 }
 
 static void on_waiting(struct progress *p, const struct notice *notice)
@@ -431,7 +444,7 @@ static void on_waiting(struct progress *p, const struct notice *notice)
 	if (!to_tell)
 		return;
 	progress_waiting(text, sizeof(text), p, &n);
-	if (p->line)
+	if (has_line(p))
 		show_line(p, text);
 	else
 		say("%s", text);
@@ -464,6 +477,7 @@ static void on_acquired(struct progress *p, const struct notice *n)
 {
 	char waited[32], detail[sizeof(n->lock->detail)];
 
+	p->shown = p->shown && has_line(p);
 	clear_line(p);
 	if (n->lock)
 		warn_of_skew(p, n->lock->skew);
@@ -605,7 +619,7 @@ void progress_tell(void *context, const struct notice *n)
 	case NOTICE_ENDED:
 		/* The front does not know whether the keeper's line stands. */
 		p->shown = p->shown ||
-			   (p->line && ended_waiting(n->outcome->how));
+			   (has_line(p) && ended_waiting(n->outcome->how));
 		clear_line(p);
 		on_ended(p, n->outcome);
 		break;

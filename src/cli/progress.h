@@ -24,8 +24,9 @@ struct progress {
 	const struct options *o;
 	const char *location; /* as it may be shown; NULL until parsed */
 	struct outlet events;
-	bool line;  /* a waiting line is kept up to date on a terminal */
-	bool shown; /* it stands there now */
+	pid_t front; /* the process that the terminal's shell knows */
+	bool line;   /* a waiting line is kept up to date on a terminal */
+	bool shown;  /* it stands there now */
 	struct progress_steps told;
 	struct progress_steps recorded;
 };

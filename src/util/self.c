@@ -86,6 +86,24 @@ bool process_ended(pid_t pid)
 	       stat_number(from, 20) <= 1;
 }
 
+bool process_is_stopped(pid_t pid)
+{
+	char stat[1024];
+	const char *from = read_stat(pid, stat, sizeof(stat));
+
+	return from && from[0] == 'T';
+}
+
+bool process_is_in_background(pid_t pid)
+{
+	char stat[1024];
+	const char *from = read_stat(pid, stat, sizeof(stat));
+	uint64_t group = stat_number(from, 5);
+	uint64_t in_front = stat_number(from, 8); /* -1, told as 0, if none */
+
+	return in_front != 0 && in_front != group;
+}
+
 /* Is this line of passwd(5) the one of uid? Cuts it behind the name if so. */
 static bool line_is_of(char *line, uid_t uid)
 {

@@ -47,4 +47,9 @@ uint64_t process_start(pid_t pid);
  * cannot be read. */
 bool process_ended(pid_t pid);
 
+/* Stopped, as Ctrl-Z does it? And: has it a terminal, which other processes
+ * are in front of? False where that cannot be read. */
+bool process_is_stopped(pid_t pid);
+bool process_is_in_background(pid_t pid);
+
 #endif
