@@ -153,8 +153,10 @@ sys.exit(0 if p.returncode == 131 else 1)' \
 	expect 73 lock -n -E 73 true
 	expect 0 lock -n -E 0 -q true
 	is '' "$output"
-	expect 123 lock -w 1 true
+	expect 123 lock -w 1 --events "$T/ev" true
 	has ' within 1s: held by'
+	is "$LOC is locked by another" \
+		"$(jq -r 'select(.event=="ended") | .text' "$T/ev")"
 	release one
 	finish one
 }

@@ -28,7 +28,10 @@ terminal()
 # terminal_of COMMAND...: the same with any command, which leads the session.
 terminal_of()
 {
-	setsid "$lib/terminal.py" "$T" "$@" </dev/null \
+	# Searching for leaks at its end, a sanitized program is stopped for an
+	# instant, and a shell may take that for Ctrl-Z.
+	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 \
+		setsid "$lib/terminal.py" "$T" "$@" </dev/null \
 		>"$T/terminal.out" 2>&1 3>&- &
 	TTY_PID=$!
 	TTY_SEEN=0
