@@ -6,7 +6,7 @@
 # Hundreds of processes would be in the way of other tests' clocks.
 # runner: alone
 
-# shellcheck disable=SC2016,SC2154
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154
 load lib/common
 
 # Who comes in and goes out, a line each, in one write each.
