@@ -72,7 +72,7 @@ refused()
 	refused 'unknown scheme "foo:"; there are .*flock' \
 		with-lock -r foo:bar true
 	refused 'another host' with-lock -r host:/path true
-	refused 'sftp:user@host:/path' with-lock -r user@host:/path true
+	refused 'mount it or run repolock there' with-lock -r user@host:/path true
 	refused './C:' with-lock -r 'C:\backup' true
 	: >"$T/file"
 	refused 'file' with-lock -r "$T/file" true

@@ -73,7 +73,8 @@ struct keeper {
 	struct lock_info described; /* as it was last read */
 	bool has_holder;
 	bool waiting_told;
-	struct err err; /* the last failure of the lock */
+	struct err err;  /* the last failure of the lock */
+	struct err busy; /* the last time that another held it */
 };
 
 /* --- telling ----------------------------------------------------------- */
@@ -446,7 +447,7 @@ static void fill_outcome(struct keeper *k, struct outcome *outcome)
 		return;
 	case VERDICT_BUSY:
 		outcome->how = OUTCOME_BUSY;
-		outcome->err = k->err;
+		outcome->err = k->busy;
 		if (!k->has_holder)
 			return;
 		outcome->holder = k->holder;
@@ -562,8 +563,7 @@ static void note_answer(struct keeper *k, const struct answer *answer,
 				 .rc = answer->rc,
 				 .begun = answer->begun,
 				 .term = answer->term };
-	/* What was called off says nothing about the lock. */
-	if (answer->rc != RC_OK && answer->rc != RC_CANCELLED)
+	if (answer->rc != RC_OK)
 		k->err = answer->err;
 	if (answer->job == JOB_ACQUIRE && answer->rc == RC_OK)
 		k->mine = answer->mine;
@@ -572,6 +572,7 @@ static void note_answer(struct keeper *k, const struct answer *answer,
 				      strcmp(k->holder.id, answer->holder.id) !=
 					      0;
 		k->holder = answer->holder;
+		k->busy = answer->err;
 		k->has_holder = true;
 	}
 	if (answer->job == JOB_REFRESH && answer->rc == RC_OK)
