@@ -120,6 +120,27 @@ START_TEST(waiting_says_how_long_at_most)
 }
 END_TEST
 
+START_TEST(one_that_cannot_be_read_is_told_with_the_way_out)
+{
+	struct lock_info lock = { .state = LOCK_UNREADABLE,
+				  .id = "0123456789abcdef",
+				  .detail = "no \033 JSON" };
+	char text[512];
+
+	progress_waiting(text, sizeof(text), &p,
+			 &(struct notice){ .kind = NOTICE_WAITING,
+					   .when = { NOW },
+					   .waited = 5 * S,
+					   .left = NSEC_FOREVER,
+					   .lock = &lock });
+	ck_assert_str_eq(text,
+			 "waiting 5s for the exclusive lock on /srv/repo: a "
+			 "lock that cannot be read (no \\x1b JSON); if nobody "
+			 "holds it: repolock unlock -r /srv/repo --force "
+			 "01234567");
+}
+END_TEST
+
 /* As if told every second for three hours and a half. */
 START_TEST(a_log_hears_of_waiting_after_5_s_5_min_and_then_hourly)
 {
@@ -583,6 +604,7 @@ int main(void)
 	suite_add_tcase(suite, c);
 	tcase_add_test(c, waiting_says_for_what_who_since_when_and_how_long);
 	tcase_add_test(c, waiting_says_how_long_at_most);
+	tcase_add_test(c, one_that_cannot_be_read_is_told_with_the_way_out);
 	tcase_add_test(c, a_log_hears_of_waiting_after_5_s_5_min_and_then_hourly);
 	tcase_add_test(c, a_short_wait_is_not_worth_a_line);
 	tcase_add_test(c, progress_always_says_it_at_once_and_never_not_at_all);

@@ -328,16 +328,40 @@ static const char *ahead(const struct lock_info *lock)
 	return "held by";
 }
 
+/* Nobody can be named: what is known, and what may be done. */
+static void add_unreadable(char *out, size_t size, const struct progress *p,
+			   const struct lock_info *lock, struct wall now)
+{
+	char why[4 * sizeof(lock->detail)];
+	size_t len = strlen(out);
+
+	(void)snprintf(out + len, size - len, ": a lock that cannot be read");
+	len = strlen(out);
+	if (lock->detail[0])
+		(void)snprintf(out + len, size - len, " (%s)",
+			       text_printable(why, sizeof(why), lock->detail));
+	add_times(out, size, lock, now);
+	len = strlen(out);
+	(void)snprintf(out + len, size - len,
+		       "; if nobody holds it: repolock unlock -r %.200s "
+		       "--force %.8s",
+		       p->location, lock->id);
+}
+
 /* ": held by root@atlas (pid 4711, restic) since ...", behind what is there */
-static void add_holder(char *out, size_t size, const struct lock_info *lock,
-		       struct wall now)
+static void add_holder(char *out, size_t size, const struct progress *p,
+		       const struct lock_info *lock, struct wall now)
 {
 	char holder[LINE / 2], span[32];
 	size_t len = strlen(out);
 
-	(void)snprintf(out + len, size - len, ": %s %s", ahead(lock),
-		       table_holder(holder, sizeof(holder), lock));
-	add_times(out, size, lock, now);
+	if (lock->state == LOCK_UNREADABLE && lock->id[0]) {
+		add_unreadable(out, size, p, lock, now);
+	} else {
+		(void)snprintf(out + len, size - len, ": %s %s", ahead(lock),
+			       table_holder(holder, sizeof(holder), lock));
+		add_times(out, size, lock, now);
+	}
 	/* What with_lock.c refuses, where the environment was cleaned. */
 	if (lock->alive == LOCK_ALIVE_YES && held_is_ancestor(lock->pid)) {
 		len = strlen(out);
@@ -372,7 +396,8 @@ void progress_waiting(char *out, size_t size, const struct progress *p,
 								: LOCK_EXCLUSIVE),
 		       p->location);
 	if (n->lock)
-		add_holder(out, size, n->lock, n->when.ns ? n->when : wall_now());
+		add_holder(out, size, p, n->lock,
+			   n->when.ns ? n->when : wall_now());
 }
 
 /* Is it time again, or something new? */
@@ -528,7 +553,7 @@ static void tell_busy(struct progress *p, const struct outcome *outcome)
 		       lock_mode_word((enum lock_mode)p->o->mode), p->location,
 		       p->o->wait > 0 ? " within " : "",
 		       p->o->wait > 0 ? wait : "");
-	add_holder(text, sizeof(text), &outcome->holder, wall_now());
+	add_holder(text, sizeof(text), p, &outcome->holder, wall_now());
 	tell(p, "%s", text);
 }
 
