@@ -65,9 +65,10 @@ struct front {
 	int withdrawn; /* by which signal */
 	struct boot lock_memory_at;
 	struct boot tell_slow_at;
-	bool over;   /* the keeper said so, or is gone */
-	bool bereft; /* no descriptor was left for the kernel lock */
-	bool stuck;  /* its end may take for ever */
+	bool dismissed; /* the witness */
+	bool over;      /* the keeper said so, or is gone */
+	bool bereft;    /* no descriptor was left for the kernel lock */
+	bool stuck;     /* its end may take for ever */
 };
 
 /* --- the command ------------------------------------------------------- */
@@ -598,6 +599,16 @@ static void stay_in_memory(struct front *f)
 	(void)mlockall(MCL_CURRENT | MCL_ONFAULT);
 }
 
+/* No signal is relayed any more, so nobody has to tell for whom it was. Told
+ * early, it ends while the lock is released. */
+static void dismiss_witness(struct front *f)
+{
+	if (f->dismissed || !atomic_load(&f->board->ended))
+		return;
+	f->dismissed = true;
+	witness_dismiss();
+}
+
 /* True: the keeper is too late. */
 static bool turn(struct front *f)
 {
@@ -615,6 +626,7 @@ static bool turn(struct front *f)
 		on_signals(f);
 	else if (fds[2].revents)
 		decide_all(f);
+	dismiss_witness(f);
 	stay_in_memory(f);
 	check_slow(f);
 	now = boot_now();

@@ -28,8 +28,9 @@ static const nsec look_at_front = 25 * NSEC_PER_MSEC;
 static const nsec tree_patience = 200 * NSEC_PER_MSEC;
 /* So long a release may keep the loop; after it the worker goes on. */
 static const nsec release_prompt = 2 * NSEC_PER_SEC;
-/* What a hanging first try is given before the front ends it all. */
-static const nsec inline_patience = 95 * NSEC_PER_SEC;
+/* What a hanging first try is given before the front ends it all. No less than
+ * the opening is given, or the front had to be woken to be told. */
+static const nsec inline_patience = 120 * NSEC_PER_SEC;
 
 /* More than these are not named; the kill does not wait for telling. */
 enum { NAMED_MAX = 32 };

@@ -146,11 +146,17 @@ enum witness_word witness_ask(int sig)
 	return waits ? WITNESS_SEES : WITNESS_SAW_NONE;
 }
 
+void witness_dismiss(void)
+{
+	if (witness.pid != 0)
+		(void)kill(witness.pid, SIGKILL);
+}
+
 void witness_stop(void)
 {
 	if (witness.pid == 0)
 		return;
-	(void)kill(witness.pid, SIGKILL);
+	witness_dismiss();
 	while (waitpid(witness.pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	witness.pid = 0;

@@ -36,6 +36,7 @@ enum witness_word {
 };
 enum witness_word witness_ask(int sig);
 
-void witness_stop(void); /* kills and reaps it */
+void witness_dismiss(void); /* kills it; whoever reaps sees its end */
+void witness_stop(void);    /* kills and reaps it */
 
 #endif
