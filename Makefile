@@ -33,7 +33,7 @@ T ?=
 V ?= 0
 
 # Unwind tables would be a seventh of what is mapped; gdb reads its own.
-OPT_plain := -Os -fno-asynchronous-unwind-tables
+OPT_plain := -Os -fno-asynchronous-unwind-tables -fno-plt
 OPT_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 OPT_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer

@@ -718,6 +718,7 @@ END_TEST
 
 START_TEST(a_go_that_comes_too_late_starts_nothing)
 {
+	static _Alignas(16) char stack[GATE_STACK];
 	static char path[] = "/bin/true";
 	static char *nothing[] = { path, NULL };
 	struct board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
@@ -733,7 +734,7 @@ START_TEST(a_go_that_comes_too_late_starts_nothing)
 	ck_assert_int_eq(
 		command_prepare(&command, &plan, &caller, board, getpid(), &e),
 		RC_OK);
-	ck_assert_int_eq(command_fork(&command, &e), RC_OK);
+	ck_assert_int_eq(command_fork(&command, stack, &e), RC_OK);
 	atomic_store(&board->guard, boot_now().ns);
 	command_go(&command);
 	ck_assert_int_eq(waitpid(command.pid, &status, 0), command.pid);

@@ -471,6 +471,7 @@ static void enter(struct lease *l, const struct attempt *a,
 	(void)lease_withdraw(l, &l->place, a->call, &kept);
 	l->warning[0] = '\0';
 	break_stale(l, a->call);
+	l->base.at_hand = l->claim.name.kernel;
 	l->base.warning = l->warning[0] != '\0' ? l->warning : NULL;
 	lease_fill_term(l, a->entered, term);
 }

@@ -181,6 +181,9 @@ struct lock {
 	/* After acquire: what the user should hear although the lock is held,
 	 * as of clocks that differ; lent until close. NULL: nothing. */
 	const char *warning;
+	/* After acquire: a file system of this very host is all that is behind
+	 * it, so that loss_fd is had without waiting for anybody. */
+	bool at_hand;
 };
 
 /*

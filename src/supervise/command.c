@@ -14,9 +14,6 @@
 
 static const char prefix[] = "REPOLOCK_HELD_";
 
-/* The gate calls little. */
-enum { GATE_STACK = 8192 };
-
 /* Who executes a script without "#!". */
 static char shell[] = "/bin/sh";
 
@@ -164,14 +161,12 @@ static int gate(void *command)
 
 /* Sharing memory where that can be. It ends with exec; only the gate uses the
  * stack, and the keeper only lives on. */
-static pid_t start_gate(struct command *c)
+static pid_t start_gate(struct command *c, char stack[GATE_STACK])
 {
-	static _Alignas(16) char stack[GATE_STACK];
 	pid_t pid = -1;
 
 	if (APART_FLAGS != 0)
-		pid = clone(gate, stack + sizeof(stack), APART_FLAGS | SIGCHLD,
-			    c);
+		pid = clone(gate, stack + GATE_STACK, APART_FLAGS | SIGCHLD, c);
 	if (pid < 0)
 		pid = fork();
 	if (pid == 0)
@@ -179,14 +174,14 @@ static pid_t start_gate(struct command *c)
 	return pid;
 }
 
-enum rc command_fork(struct command *c, struct err *e)
+enum rc command_fork(struct command *c, char stack[GATE_STACK], struct err *e)
 {
 	int failed;
 
 	if (pipe2(c->gate, O_CLOEXEC) < 0)
 		return err_sys(e, RC_FAILED, errno, "pipe");
 	c->keeper = getpid();
-	c->pid = start_gate(c);
+	c->pid = start_gate(c, stack);
 	failed = errno;
 	(void)close(c->gate[0]);
 	if (c->pid < 0) {

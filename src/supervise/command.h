@@ -47,8 +47,14 @@ enum rc command_prepare(struct command *c, const struct plan *plan,
 /* What is known once the lock is held; before command_go. */
 void command_tell_lock(struct command *c, const struct lock_info *mine);
 
-/* Fork the gate. The child closes nothing: all our descriptors end at exec. */
-enum rc command_fork(struct command *c, struct err *e);
+/* The gate calls little. */
+enum { GATE_STACK = 4096 };
+
+/*
+ * Fork the gate. The child closes nothing: all our descriptors end at exec.
+ * `stack` is the gate's until then, aligned as max_align_t.
+ */
+enum rc command_fork(struct command *c, char stack[GATE_STACK], struct err *e);
 
 void command_go(struct command *c);
 void command_drop(struct command *c); /* without "go" the gate ends */

@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -15,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervise/command.h"
+#include "supervise/memory.h"
 #include "supervise/tree.h"
 #include "supervise/witness.h"
 
@@ -588,15 +589,15 @@ static void arm(const struct front *f)
 
 /*
  * A guard that has to be read from a dead disk to act is none. What is there
- * stays, what comes stays; nothing is read for it now. It may be denied
- * (RLIMIT_MEMLOCK), which leaves us as good as most programs.
+ * stays, what comes stays; nothing is read for it now.
  */
 static void stay_in_memory(struct front *f)
 {
 	if (!boot_reached(boot_now(), f->lock_memory_at))
 		return;
 	f->lock_memory_at = BOOT_NEVER;
-	(void)mlockall(MCL_CURRENT | MCL_ONFAULT);
+	memory_give_back((uintptr_t)command_prepare);
+	memory_stay();
 }
 
 /* No signal is relayed any more, so nobody has to tell for whom it was. Told

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "supervise/memory.h"
 #include "supervise/tree.h"
 #include "supervise/worker.h"
 #include "util/text.h"
@@ -41,6 +43,8 @@ struct named {
 };
 
 struct keeper {
+	/* Little of it is used, and that in a page that we use as well. */
+	_Alignas(max_align_t) char gate_stack[GATE_STACK];
 	const struct plan *plan;
 	struct command *command;
 	struct board *board;
@@ -832,6 +836,12 @@ static void on_front(struct keeper *k)
 	}
 }
 
+/* What lies before the function that tells is for the command line. */
+static void give_back(const struct keeper *k)
+{
+	memory_give_back((uintptr_t)k->plan->tell);
+}
+
 static void on_answer(struct keeper *k)
 {
 	struct answer answer;
@@ -843,18 +853,31 @@ static void on_answer(struct keeper *k)
 		return;
 	note_answer(k, &answer, &event);
 	step(k, event);
+	/* To make a thread takes what was given back. */
+	if (answer.job == JOB_REFRESH)
+		give_back(k);
 }
 
-/* Early enough for the first refresh, but not in the command's way. */
-static void check_worker(struct keeper *k)
+/* A thread costs nine pages: where nothing can hang, the first refresh is
+ * early enough for it. */
+static void watch(struct keeper *k)
 {
 	struct err e;
 
+	if (k->lock->at_hand && k->lock->ops->loss_fd && !k->worker.started)
+		k->loss_fd = k->lock->ops->loss_fd(k->lock);
+	else if (k->worker.started ||
+		 worker_start(&k->worker, k->lock, &e) == RC_OK)
+		worker_watch(&k->worker);
+}
+
+/* Not in the way of a short command. */
+static void check_worker(struct keeper *k)
+{
 	if (boot_reached(boot_now(), k->worker_at)) {
 		k->worker_at = BOOT_NEVER;
-		if (k->worker.started ||
-		    worker_start(&k->worker, k->lock, &e) == RC_OK)
-			worker_watch(&k->worker);
+		watch(k);
+		give_back(k);
 	}
 	if (boot_reached(boot_now(), k->poke_at)) {
 		k->poke_at = BOOT_NEVER;
@@ -1024,7 +1047,7 @@ _Noreturn void keeper_run(const struct keeper_start *start)
 	k.worker_at = BOOT_NEVER;
 	k.poke_at = BOOT_NEVER;
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
-	if (command_fork(k.command, &e) != RC_OK) {
+	if (command_fork(k.command, k.gate_stack, &e) != RC_OK) {
 		k.reaped = true; /* there is none */
 		fail(&k, &e);
 		end(&k);

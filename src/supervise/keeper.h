@@ -5,7 +5,8 @@
  * steps. It does no lock I/O while the command may run: the worker does. (The
  * very first try and a first release are done in place, which saves a thread
  * where COMMAND is short and its waking elsewhere; nothing of COMMAND runs
- * then, and the front guards against a hang.)
+ * then, and the front guards against a hang. So is the watch on a lock that a
+ * file system of this host keeps, which waits for nothing.)
  *
  * It is in a session of its own, so that no signal and no stop from the
  * terminal reaches it, and a subreaper, so that everything that the command

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "supervise/apart.h"
 #include "supervise/board.h"
 #include "supervise/command.h"
 #include "supervise/front.h"
@@ -87,6 +88,20 @@ static _Noreturn void keep(struct run *r, pid_t front)
 	keeper_run(&start);
 }
 
+/*
+ * Without what fork() does for threads and handlers, of which there are none:
+ * a page that both sides write is there twice from then on.
+ */
+static pid_t fork_keeper(void)
+{
+#if defined(__GLIBC_PREREQ) && !defined(APART_SANITIZED)
+#if __GLIBC_PREREQ(2, 34)
+	return _Fork();
+#endif
+#endif
+	return fork();
+}
+
 static enum rc run(struct run *r, struct outcome *outcome, struct err *e)
 {
 	enum rc rc = prepare(r, e);
@@ -97,7 +112,7 @@ static enum rc run(struct run *r, struct outcome *outcome, struct err *e)
 		return rc;
 	/* Before the keeper, so that it is there when COMMAND begins. */
 	(void)witness_start(r->board->saw);
-	keeper = fork();
+	keeper = fork_keeper();
 	if (keeper < 0) {
 		rc = err_sys(e, RC_FAILED, errno, "fork");
 		witness_stop();
