@@ -741,6 +741,7 @@ START_TEST(a_go_that_comes_too_late_starts_nothing)
 	ck_assert_int_eq(WEXITSTATUS(status), 125);
 	free(command.environment);
 	free(command.strings);
+	free(command.script);
 	(void)munmap(board, sizeof(*board));
 }
 END_TEST

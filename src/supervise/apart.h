@@ -28,7 +28,8 @@
 #define APART_FLAGS CLONE_VM
 
 /* The result, or an error number below 0. */
-static inline long apart_call(long number, long a, long b, long c)
+__attribute__((unused)) static inline long apart_call(long number, long a,
+						      long b, long c)
 {
 	long result;
 
@@ -41,7 +42,8 @@ static inline long apart_call(long number, long a, long b, long c)
 #elif defined(__aarch64__) && defined(__LP64__) && !defined(APART_SANITIZED)
 #define APART_FLAGS CLONE_VM
 
-static inline long apart_call(long number, long a, long b, long c)
+__attribute__((unused)) static inline long apart_call(long number, long a,
+						      long b, long c)
 {
 	register long x8 __asm__("x8") = number;
 	register long x0 __asm__("x0") = a;
@@ -57,7 +59,8 @@ static inline long apart_call(long number, long a, long b, long c)
 #else
 #define APART_FLAGS 0
 
-static inline long apart_call(long number, long a, long b, long c)
+__attribute__((unused)) static inline long apart_call(long number, long a,
+						      long b, long c)
 {
 	long result = syscall(number, a, b, c);
 
