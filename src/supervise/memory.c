@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 /* The linker's. */
+/* The linker's own name for it. NOLINTNEXTLINE(bugprone-reserved-identifier) */
 extern const char __executable_start[], etext[];
 
 void memory_give_back(uintptr_t below)
