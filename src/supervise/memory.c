@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The linker's. */
 /* The linker's own name for it. NOLINTNEXTLINE(bugprone-reserved-identifier) */
 extern const char __executable_start[], etext[];
 
