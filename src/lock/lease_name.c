@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NUMBER_DIGITS = 20, TTL_DIGITS = 10 };
+enum { NUMBER_DIGITS = 20, TTL_DIGITS = 10, SAFE_DIGITS = 19 };
 
 bool lease_conflict(enum lock_mode a, enum lock_mode b)
 {
@@ -32,14 +32,17 @@ static bool take_number(const char **text, int digits, uint64_t max,
 	uint64_t value = 0;
 
 	for (int i = 0; i < digits; i++) {
-		char c = (*text)[i];
+		unsigned digit = (unsigned)((*text)[i] - '0');
 
-		if (c < '0' || c > '9')
+		if (digit > 9)
 			return false;
-		if (value > (max - (uint64_t)(c - '0')) / 10)
+		/* Before, there are too few to overflow. */
+		if (i >= SAFE_DIGITS && value > (max - digit) / 10)
 			return false;
-		value = value * 10 + (uint64_t)(c - '0');
+		value = value * 10 + digit;
 	}
+	if (value > max)
+		return false;
 	*text += digits;
 	*number = value;
 	return true;
@@ -56,19 +59,18 @@ static bool take_mode(const char **text, enum lock_mode *mode)
 	return true;
 }
 
-static bool uuid_dash(int i)
-{
-	return i == 8 || i == 13 || i == 18 || i == 23;
-}
+/* Which of a uuid's characters are dashes, as bits. */
+static const uint64_t uuid_dashes = UINT64_C(1) << 8 | UINT64_C(1) << 13 |
+				    UINT64_C(1) << 18 | UINT64_C(1) << 23;
 
 /* Lower case only: a name has one spelling. */
 static bool take_uuid(const char **text, char *uuid)
 {
 	for (int i = 0; i < LEASE_UUID_SIZE - 1; i++) {
 		char c = (*text)[i];
-		bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+		bool hex = (unsigned)(c - '0') <= 9 || (unsigned)(c - 'a') <= 5;
 
-		if (uuid_dash(i) ? c != '-' : !hex)
+		if (uuid_dashes >> i & 1 ? c != '-' : !hex)
 			return false;
 	}
 	memcpy(uuid, *text, LEASE_UUID_SIZE - 1);
