@@ -58,9 +58,10 @@ override LDFLAGS += -pie -pthread $(OPT_$(VARIANT)) -Wl,-z,relro,-z,now \
 	-Wl,--as-needed
 
 # Only repolock-native is linked with these; repolock itself needs libc alone.
-NATIVE_PKGS := jansson libcrypto libzstd uuid
+NATIVE_PKGS := jansson libcrypto libsodium libzstd uuid
 DEBIAN_jansson := libjansson-dev
 DEBIAN_libcrypto := libssl-dev
+DEBIAN_libsodium := libsodium-dev
 DEBIAN_libzstd := libzstd-dev
 DEBIAN_uuid := uuid-dev
 DEBIAN_check := check

@@ -74,6 +74,7 @@ home curl 'curl/' 'net/transfer\.c'
 home hiredis 'hiredis/' 'lock/redis\.c'
 home libcrypto 'openssl/' \
 	'util/hash\.c|net/sigv4\.c|lock/restic_crypto\.c'
+home libsodium 'sodium' 'lock/restic_crypto\.c'
 home zstd 'zstd' 'lock/restic_crypto\.c'
 home jansson 'jansson' \
 	'util/json\.c|lock/(lease|restic|borg|redis|etcd)[a-z0-9_]*\.[ch]'

@@ -39,7 +39,7 @@ struct restic_keys {
 /* The algorithms, fetched once. */
 struct restic_crypto;
 
-/* RC_UNSUPPORTED: this libcrypto has not what is needed (a FIPS build). */
+/* RC_UNSUPPORTED: the libraries have not what is needed (a FIPS build). */
 enum rc restic_crypto_open(struct restic_crypto **crypto, struct err *e);
 void restic_crypto_close(struct restic_crypto *crypto); /* accepts NULL */
 
