@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,65 @@ START_TEST(a_process_whose_first_thread_has_ended_is_alive)
 }
 END_TEST
 
+/* What unshare(1) without --mount-proc makes. 2: no such namespaces here. */
+static int in_a_namespace_below(int (*act)(void))
+{
+	pid_t outer = fork(), inner;
+	int status;
+
+	ck_assert_int_ge(outer, 0);
+	if (outer == 0) {
+		if (unshare(CLONE_NEWPID) < 0)
+			_exit(2);
+		inner = fork();
+		if (inner == 0)
+			_exit(act());
+		if (inner < 0 || waitpid(inner, &status, 0) != inner ||
+		    !WIFEXITED(status))
+			_exit(3);
+		_exit(WEXITSTATUS(status));
+	}
+	ck_assert_int_eq(waitpid(outer, &status, 0), outer);
+	ck_assert(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Pid 1 is the first in there; to /proc it is the first of the machine. */
+static int judge_by_foreign_proc(void)
+{
+	const struct process child_of_it = { .pid = fork() };
+	struct process p = { .pid = 1, .start = 1 };
+	struct self inner;
+
+	if (child_of_it.pid == 0)
+		for (;;)
+			(void)pause();
+	self_fill(&inner);
+	if (inner.front.pid != 1 || inner.front.start < self.front.start)
+		return 4; /* a start that is not its own */
+	if (process_start(child_of_it.pid) != 0 ||
+	    process_parent(child_of_it.pid) != 0)
+		return 5;
+	p.pid = child_of_it.pid;
+	if (liveness_of_pid(&p) != LOCK_ALIVE_YES)
+		return 6;
+	if (!liveness_in_container(p.pid))
+		return 7;
+	(void)kill(p.pid, SIGKILL);
+	(void)waitpid(p.pid, NULL, 0);
+	return liveness_of_pid(&p) == LOCK_ALIVE_NO ? 0 : 8;
+}
+
+START_TEST(a_proc_of_another_pid_namespace_is_not_believed)
+{
+	int told = in_a_namespace_below(judge_by_foreign_proc);
+
+	if (told == 2)
+		return; /* not allowed to us here */
+	ck_assert_int_eq(told, 0);
+}
+END_TEST
+
 START_TEST(a_reused_pid_is_dead)
 {
 	struct process p = { .pid = child, .start = process_start(child) + 1 };
@@ -225,6 +285,7 @@ int main(void)
 	tcase_add_test(t, an_ended_process_is_dead);
 	tcase_add_test(t, a_zombie_is_dead);
 	tcase_add_test(t, a_process_whose_first_thread_has_ended_is_alive);
+	tcase_add_test(t, a_proc_of_another_pid_namespace_is_not_believed);
 	tcase_add_test(t, a_reused_pid_is_dead);
 	tcase_add_test(t, a_process_of_another_user_is_alive);
 	tcase_add_loop_test(t, no_pid_is_not_for_us_to_say, 0, 3);

@@ -1,34 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cli/held.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* 0: none, or not to be read. */
-static pid_t parent_of(pid_t pid)
-{
-	char path[32], stat[512], *after;
-	ssize_t len;
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	len = read(fd, stat, sizeof(stat) - 1);
-	close(fd);
-	if (len <= 0)
-		return 0;
-	stat[len] = '\0';
-	/* The name may hold anything, closing brackets as well. */
-	after = strrchr(stat, ')');
-	if (!after || strlen(after) < 5)
-		return 0;
-	return (pid_t)strtol(after + 4, NULL, 10);
-}
+#include "util/self.h"
 
 bool held_is_ancestor(pid_t pid)
 {
@@ -36,7 +13,7 @@ bool held_is_ancestor(pid_t pid)
 	 * itself: it proves nothing. */
 	if (pid <= 1)
 		return false;
-	for (pid_t above = getppid(); above > 0; above = parent_of(above)) {
+	for (pid_t above = getppid(); above > 0; above = process_parent(above)) {
 		if (above == pid)
 			return true;
 	}

@@ -100,7 +100,7 @@ bool liveness_in_container(int64_t pid)
 		close(proc);
 		return true;
 	}
-	if (has_inner_pid(proc, "1", pid) != 0)
+	if (!process_table_is_ours() || has_inner_pid(proc, "1", pid) != 0)
 		may = true;
 	while (!may && (d = readdir(dir)))
 		if (isdigit((unsigned char)d->d_name[0]))

@@ -26,18 +26,38 @@ static void read_small(const char *path, char *out, size_t size)
 	(void)close(fd);
 }
 
-/* "/proc/PID/stat" without stdio, which is not async-signal-safe. */
-static void stat_path(char out[32], pid_t pid)
+static size_t put_pid(char *out, pid_t pid)
 {
 	char digits[12];
-	size_t n = 0;
-	char *to = stpcpy(out, "/proc/");
+	size_t n = 0, len = 0;
 
 	do
 		digits[n++] = (char)('0' + pid % 10);
 	while ((pid /= 10) > 0);
 	while (n > 0)
-		*to++ = digits[--n];
+		out[len++] = digits[--n];
+	return len;
+}
+
+bool process_table_is_ours(void)
+{
+	char named[16], own[16];
+	ssize_t len = readlink("/proc/self", named, sizeof(named));
+
+	return len > 0 && (size_t)len == put_pid(own, getpid()) &&
+	       memcmp(named, own, (size_t)len) == 0;
+}
+
+/* "/proc/PID/stat" without stdio, which is not async-signal-safe. Of ourselves
+ * any /proc tells the truth. */
+static void stat_path(char out[32], pid_t pid)
+{
+	char *to = stpcpy(out, "/proc/");
+
+	if (pid == getpid())
+		to = stpcpy(to, "self");
+	else
+		to += put_pid(to, pid);
 	memcpy(to, "/stat", sizeof("/stat"));
 }
 
@@ -46,7 +66,7 @@ static const char *read_stat(pid_t pid, char *stat, size_t size)
 {
 	char path[32], *p;
 
-	if (pid <= 0)
+	if (pid <= 0 || (pid != getpid() && !process_table_is_ours()))
 		return NULL;
 	stat_path(path, pid);
 	read_small(path, stat, size);
@@ -74,6 +94,13 @@ uint64_t process_start(pid_t pid)
 	char stat[1024];
 
 	return stat_number(read_stat(pid, stat, sizeof(stat)), 22);
+}
+
+pid_t process_parent(pid_t pid)
+{
+	char stat[1024];
+
+	return (pid_t)stat_number(read_stat(pid, stat, sizeof(stat)), 4);
 }
 
 bool process_ended(pid_t pid)

@@ -40,8 +40,19 @@ void self_fill(struct self *s);
 /* The name of a user as above: /etc/passwd, else NSS, else the number. */
 void user_name(uid_t uid, char *out, size_t size);
 
+/*
+ * Does /proc show the processes as we count them? Not where it was mounted
+ * for another pid namespace: there a pid of ours is a stranger's, and all
+ * that is asked below but of ourselves is answered as "cannot be read".
+ * Async-signal-safe.
+ */
+bool process_table_is_ours(void);
+
 /* Start time of a process, 0 if it cannot be read. Async-signal-safe. */
 uint64_t process_start(pid_t pid);
+
+/* 0: none in our pid namespace, or it cannot be read. */
+pid_t process_parent(pid_t pid);
 
 /* Is it a zombie, of which no thread runs any more? False also where that
  * cannot be read. */
