@@ -995,6 +995,91 @@ START_TEST(a_dead_process_of_elsewhere_proves_nothing)
 }
 END_TEST
 
+/* A place in memory, of a process that may be gone, behind a holder. */
+static void leave_place(const struct self *owner)
+{
+	struct lock_wish wish = wish_for(LOCK_EXCLUSIVE, true);
+	struct lock *a;
+
+	wish.self = owner;
+	a = open_wish(&wish);
+	ck_rc(acquire(a), RC_BUSY);
+	lock_close(a);
+}
+
+/* As when a job with many waiters is killed on a network file system. */
+START_TEST(places_of_dead_processes_are_overtaken_at_once)
+{
+	struct self dead = of_a_dead_process();
+	struct lock *a = open_lease(LOCK_EXCLUSIVE, false);
+	struct lock *b = open_lease(LOCK_EXCLUSIVE, true);
+
+	ck_rc(acquire(a), RC_OK);
+	leave_place(&dead);
+	leave_place(&dead);
+	leave_place(&dead);
+	ck_rc(acquire(b), RC_BUSY);
+	ck_assert_uint_eq(with("q"), 1);
+	ck_rc(release(a), RC_OK);
+	ck_rc(acquire(b), RC_OK);
+	lock_close(a);
+	lock_close(b);
+}
+END_TEST
+
+START_TEST(a_place_whose_owner_dies_later_is_overtaken_then)
+{
+	struct lock *a = open_lease(LOCK_EXCLUSIVE, false);
+	struct lock *b = open_lease(LOCK_EXCLUSIVE, true);
+	struct self other = self;
+
+	ck_rc(acquire(a), RC_OK);
+	start_child(LOCK_SHARED, true, RC_BUSY);
+	other.front = (struct process){ child, process_start(child) };
+	other.keeper = other.front;
+	leave_place(&other);
+	ck_rc(acquire(b), RC_BUSY);
+	ck_rc(release(a), RC_OK);
+	ck_rc(acquire(b), RC_BUSY);
+	end_child();
+	ck_rc(acquire(b), RC_OK);
+	lock_close(a);
+	lock_close(b);
+}
+END_TEST
+
+START_TEST(the_place_of_one_that_may_live_is_not_overtaken)
+{
+	struct self other = of_a_dead_process();
+	struct lock *a = open_lease(LOCK_EXCLUSIVE, false);
+	struct lock *b = open_lease(LOCK_EXCLUSIVE, true);
+
+	switch (_i) {
+	case 0:
+		other.front = self.front;
+		break;
+	case 1:
+		other.keeper = self.keeper;
+		break;
+	case 2:
+		(void)snprintf(other.boot_id, sizeof(other.boot_id), "another");
+		break;
+	case 3:
+		other.pid_ns++;
+		break;
+	}
+	ck_rc(acquire(a), RC_OK);
+	leave_place(&other);
+	ck_rc(acquire(b), RC_BUSY);
+	ck_rc(release(a), RC_OK);
+	ck_rc(acquire(b), RC_BUSY);
+	ck_assert_uint_eq(with("q"), 2);
+	ck_rc(release(b), RC_OK);
+	lock_close(a);
+	lock_close(b);
+}
+END_TEST
+
 static struct self of_elsewhere(void)
 {
 	struct self other = self;
@@ -1256,6 +1341,10 @@ int main(void)
 	tcase_add_test(t, both_processes_gone_prove_a_claim_stale);
 	tcase_add_loop_test(t, one_process_alive_keeps_a_claim, 0, 2);
 	tcase_add_test(t, a_dead_process_of_elsewhere_proves_nothing);
+	tcase_add_test(t, places_of_dead_processes_are_overtaken_at_once);
+	tcase_add_test(t, a_place_whose_owner_dies_later_is_overtaken_then);
+	tcase_add_loop_test(t, the_place_of_one_that_may_live_is_not_overtaken,
+			    0, 4);
 	tcase_add_test(t, a_claim_watched_for_a_term_is_stale);
 	tcase_add_test(t, a_renewal_begins_the_watch_anew);
 	tcase_add_test(t, the_first_look_is_remembered_for_later_tries);

@@ -46,6 +46,7 @@ struct lease_ahead {
 	bool known;
 	struct lease_name name;
 	bool kernel;       /* its end is seen at once: a lock was seen taken */
+	bool blind;        /* a place whose lock cannot be seen */
 	bool woke;         /* it changed while it was waited for */
 	bool went;         /* it was seen to be gone */
 	unsigned rechecks; /* tests of its kernel lock since it changed */
@@ -182,6 +183,11 @@ enum rc lease_wait(struct lock *lock, nsec patience, const struct call *call,
 /* What the name tells of a claim or place. */
 void lease_tell(const struct lease *l, const struct lease_name *name,
 		struct lock_info *info);
+
+/* What an object's body says, which *info is told as well. */
+enum rc lease_read_record(struct lease *l, const struct lease_name *name,
+			  struct lease_record *record, struct lock_info *info,
+			  const struct call *call, struct err *e);
 
 enum rc lease_describe(struct lock *lock, struct lock_info *info,
 		       const struct call *call, struct err *e);

@@ -173,13 +173,29 @@ static void set_ahead(struct lease *l, const struct lease_name *name)
 	l->ahead = (struct lease_ahead){ .known = true, .name = *name };
 }
 
-/* Is its lock free for the second time? */
+/* Whose lock cannot be seen: have both of its processes ended, here? */
+static bool owners_are_gone(struct lease *l, const struct lease_name *place,
+			    const struct call *call)
+{
+	struct lease_record record;
+	struct lock_info unshown;
+	struct lease_verdict v;
+	struct err unread;
+
+	if (lease_read_record(l, place, &record, &unshown, call, &unread) != RC_OK)
+		return false;
+	lease_judge_place(l, place, &record, &v, call);
+	return v.fate != LEASE_LIVE;
+}
+
+/* Is its lock free for the second time, or is its owner proved gone? */
 static bool place_is_dead(struct lease *l, const struct call *call)
 {
 	struct lease_ahead *a = &l->ahead;
 	struct boot now = boot_now();
 	bool vanished;
 
+	a->blind = false;
 	switch (lease_probe(l, &a->name, &vanished, call)) {
 	case STORE_PROBE_TAKEN:
 		a->kernel = true;
@@ -191,7 +207,8 @@ static bool place_is_dead(struct lease *l, const struct call *call)
 			a->free_at = now;
 		return boot_until(a->free_at, now) >= PLACE_LOOKS_APART;
 	case STORE_PROBE_BLIND:
-		return vanished;
+		a->blind = true;
+		return vanished || owners_are_gone(l, &a->name, call);
 	}
 	return false;
 }
@@ -230,7 +247,8 @@ static bool overtake(struct lease *l, const struct lease_name *ahead,
 	if (!drop && ahead) {
 		fresh = !l->ahead.known || !same_object(&l->ahead.name, ahead);
 		set_ahead(l, ahead);
-		if ((fresh || l->ahead.woke || l->ahead.free_at.ns != 0) &&
+		if ((fresh || l->ahead.woke || l->ahead.blind ||
+		     l->ahead.free_at.ns != 0) &&
 		    place_is_dead(l, call))
 			drop = ahead;
 	}

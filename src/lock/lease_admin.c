@@ -27,9 +27,9 @@ void lease_tell(const struct lease *l, const struct lease_name *name,
 	(void)text_copy(info->id, sizeof(info->id), name->uuid);
 }
 
-static enum rc read_record(struct lease *l, const struct lease_name *name,
-			   struct lease_record *record, struct lock_info *info,
-			   const struct call *call, struct err *e)
+enum rc lease_read_record(struct lease *l, const struct lease_name *name,
+			  struct lease_record *record, struct lock_info *info,
+			  const struct call *call, struct err *e)
 {
 	char path[LEASE_PATH_SIZE];
 	struct store_tag tag;
@@ -77,7 +77,7 @@ static bool inspect(struct lease *l, const struct lease_name *name,
 	enum rc rc;
 
 	lease_tell(l, name, info);
-	rc = read_record(l, name, &record, info, call, &unread);
+	rc = lease_read_record(l, name, &record, info, call, &unread);
 	if (rc == RC_ABSENT)
 		return false;
 	if (name->kind == LEASE_PLACE) {
@@ -114,7 +114,7 @@ enum rc lease_describe(struct lock *lock, struct lock_info *info,
 			return err_set(e, RC_ABSENT, "no lock %.8s", info->id);
 		name = *listed;
 	}
-	return read_record(l, &name, &record, info, call, e);
+	return lease_read_record(l, &name, &record, info, call, e);
 }
 
 /* --- list --- */
