@@ -231,8 +231,19 @@ START_TEST(the_command_is_in_our_group_and_the_keeper_is_not)
 }
 END_TEST
 
+/* 32 and 33 are libc's own, which posix_spawn (of make, say) leaves ignored. */
+static uint64_t ignored_in(const char *status)
+{
+	const uint64_t of_libc = (uint64_t)3 << 31;
+	const char *line = strstr(status, "SigIgn:");
+
+	ck_assert_ptr_nonnull(line);
+	return strtoull(line + strlen("SigIgn:"), NULL, 16) & ~of_libc;
+}
+
 START_TEST(dispositions_and_mask_reach_the_command)
 {
+	const uint64_t hup_and_chld = 1 << (SIGHUP - 1) | 1 << (SIGCHLD - 1);
 	sigset_t mask;
 
 	ck_assert(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
@@ -242,7 +253,7 @@ START_TEST(dispositions_and_mask_reach_the_command)
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	run_directly("/bin/grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status");
 	ck_assert_ptr_nonnull(strstr(output(), "SigBlk:\t0000000000000800"));
-	ck_assert_ptr_nonnull(strstr(text, "SigIgn:\t0000000000010001"));
+	ck_assert_uint_eq(ignored_in(text), hup_and_chld);
 	ck_assert_int_eq(outcome.how, OUTCOME_EXITED);
 	/* And are ours again. */
 	ck_assert(signal(SIGCHLD, SIG_DFL) == SIG_IGN);
