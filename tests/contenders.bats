@@ -102,4 +102,7 @@ crowd()
 	is 60 "$(wc -l <"$T/ends")"
 	[ "$(grep -c ' 0$' "$T/ends")" -ge 20 ]
 	wait_until is_free
+	# The place of a waiter that was killed stands until somebody waits
+	# behind it, or an administrator comes by.
+	"$REPOLOCK" unlock -r "$LOC" >/dev/null
 }
