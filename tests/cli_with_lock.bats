@@ -389,6 +389,46 @@ setup()
 	finish one
 }
 
+# Asks below a lock on another place, while the holder of LOC is PID of a pid
+# namespace of its own.
+ask_below()
+{
+	local pid=$1
+	start in unshare -pf --kill-child --mount-proc sh -c \
+		'[ "$1" = 1 ] && shift && exec "$@"
+		echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid
+		shift; "$@"; exit $?' sh "$pid" \
+		"$REPOLOCK" with-lock -r "$LOC" -- "$lib/job" in
+	wait_until 'inside in'
+	"$REPOLOCK" list-locks -r "$LOC" --json |
+		jq -e --argjson pid "$pid" '.locks[0].pid == $pid'
+	expect 123 "$REPOLOCK" with-lock --reentrant -n -r "$LOC" -- \
+		touch "$T/ran"
+	not has 'itself'
+	[ ! -e "$T/ran" ]
+	release in
+	finish in
+	is 0 "$status"
+}
+
+@test "a holder in a container is no ancestor, whatever its pid" {
+	needs_root
+	mkdir "$T/other"
+	uses "$T/other"
+	start out "$REPOLOCK" with-lock -r "$T/other" -- "$BASH" -c \
+		'printenv >$T/out.env; : >$T/out.ready; exec "$T/sleep" 300'
+	wait_until '[ -e "$T/out.ready" ]'
+	# One that is above us here: this very shell.
+	REPOLOCK_HELD_ID=$(sed -n 's/^REPOLOCK_HELD_ID=//p' "$T/out.env")
+	REPOLOCK_HELD_PID=${PID[out]}
+	export REPOLOCK_HELD_ID REPOLOCK_HELD_PID
+	ask_below $$
+	rm "$T"/in.*
+	ask_below 1
+	kill -TERM "${PID[out]}"
+	finish out
+}
+
 @test "another name or location is no nesting" {
 	expect 0 lock -- "$REPOLOCK" with-lock -r "$LOC" --name other true
 	# The environment alone, without such an ancestor, proves nothing.

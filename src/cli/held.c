@@ -5,9 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lock/liveness.h"
 #include "util/self.h"
 
-bool held_is_ancestor(pid_t pid)
+static bool is_ancestor(pid_t pid)
 {
 	/* 1 is above everybody, and what a holder in a container says of
 	 * itself: it proves nothing. */
@@ -18,6 +19,18 @@ bool held_is_ancestor(pid_t pid)
 			return true;
 	}
 	return false;
+}
+
+bool held_by_ancestor(const struct lock_info *lock)
+{
+	if (lock->alive != LOCK_ALIVE_YES ||
+	    lock->counted == LOCK_PID_ELSEWHERE || !is_ancestor(lock->pid))
+		return false;
+	if (lock->counted == LOCK_PID_HERE)
+		return true;
+	/* A container may have the host's name: the number must be nobody's in
+	 * there. */
+	return liveness_initial_pid_ns() && !liveness_in_container(lock->pid);
 }
 
 struct search {
@@ -33,8 +46,7 @@ static bool look_at(void *context, const struct lock_info *info)
 	struct search *s = context;
 	const char *id = info->token[0] ? info->token : info->id;
 	bool by_id = s->id_is_above && strcmp(id, s->id) == 0;
-	bool by_pid = info->alive == LOCK_ALIVE_YES &&
-		      held_is_ancestor(info->pid);
+	bool by_pid = held_by_ancestor(info);
 
 	if (info->state != LOCK_HELD || (!by_id && !by_pid))
 		return true;
@@ -61,7 +73,7 @@ bool held_find(struct lock_info *own, const struct lock_wish *wish)
 	self_fill(&self);
 	listing.listing = true;
 	listing.self = &self;
-	s.id_is_above = pid && held_is_ancestor((pid_t)strtol(pid, NULL, 10));
+	s.id_is_above = pid && is_ancestor((pid_t)strtol(pid, NULL, 10));
 	if (lock_open(&lock, &listing, &CALL_UNLIMITED, &e) != RC_OK)
 		return false;
 	(void)lock->ops->list(lock, look_at, &s, &CALL_UNLIMITED, &e);

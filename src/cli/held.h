@@ -18,7 +18,8 @@
  */
 bool held_find(struct lock_info *own, const struct lock_wish *wish);
 
-/* Is pid an ancestor of this process? */
-bool held_is_ancestor(pid_t pid);
+/* Is a lock's holder an ancestor of this process, as far as its pid and where
+ * that is counted prove it? */
+bool held_by_ancestor(const struct lock_info *lock);
 
 #endif

@@ -363,7 +363,7 @@ static void add_holder(char *out, size_t size, const struct progress *p,
 		add_times(out, size, lock, now);
 	}
 	/* What with_lock.c refuses, where the environment was cleaned. */
-	if (lock->alive == LOCK_ALIVE_YES && held_is_ancestor(lock->pid)) {
+	if (held_by_ancestor(lock)) {
 		len = strlen(out);
 		(void)snprintf(out + len, size - len,
 			       "; this call is a part of that and waits for "

@@ -531,6 +531,8 @@ static void describe_process(struct lock_info *info, pid_t pid)
 	struct stat st;
 
 	info->pid = pid;
+	info->counted = process_table_is_ours() ? LOCK_PID_HERE
+						: LOCK_PID_ELSEWHERE;
 	info->alive = LOCK_ALIVE_YES;
 	if (read_proc(info->command, sizeof(info->command), pid, "comm"))
 		info->command[strcspn(info->command, "\n")] = '\0';

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lock/lease.h"
+#include "lock/liveness.h"
 #include "util/text.h"
 
 /* Claims that conflict are making sure, which takes milliseconds, or one is
@@ -31,6 +32,7 @@ enum rc lease_read_record(struct lease *l, const struct lease_name *name,
 			  struct lease_record *record, struct lock_info *info,
 			  const struct call *call, struct err *e)
 {
+	struct liveness_place place = { 0 };
 	char path[LEASE_PATH_SIZE];
 	struct store_tag tag;
 	struct buf body;
@@ -44,8 +46,12 @@ enum rc lease_read_record(struct lease *l, const struct lease_name *name,
 			info->refreshed = tag.time;
 		rc = lease_record_read(record, buf_text(&body), body.len, e);
 	}
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		place.boot_id = record->boot_id;
+		place.pid_ns = record->pid_ns;
 		lease_record_tell(record, info);
+		info->counted = liveness_counted(l->wish.self, &place);
+	}
 	buf_release(&body);
 	return rc;
 }

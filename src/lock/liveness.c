@@ -32,11 +32,21 @@ enum lock_alive liveness_of_pid(const struct process *p)
 	return start != 0 && start != p->start ? LOCK_ALIVE_NO : LOCK_ALIVE_YES;
 }
 
+enum lock_pid liveness_counted(const struct self *self,
+			       const struct liveness_place *place)
+{
+	if (!place->boot_id || place->boot_id[0] == '\0' || place->pid_ns == 0 ||
+	    self->boot_id[0] == '\0' || self->pid_ns == 0)
+		return LOCK_PID_UNTOLD;
+	if (strcmp(place->boot_id, self->boot_id) != 0 ||
+	    place->pid_ns != self->pid_ns)
+		return LOCK_PID_ELSEWHERE;
+	return LOCK_PID_HERE;
+}
+
 static bool same_place(const struct self *self, const struct liveness_place *place)
 {
-	return place->boot_id && place->boot_id[0] != '\0' &&
-	       strcmp(place->boot_id, self->boot_id) == 0 &&
-	       place->pid_ns != 0 && place->pid_ns == self->pid_ns &&
+	return liveness_counted(self, place) == LOCK_PID_HERE &&
 	       place->time_ns != 0 && place->time_ns == self->time_ns;
 }
 

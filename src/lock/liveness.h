@@ -37,6 +37,10 @@ enum lock_alive liveness_of(const struct self *self,
 			    const struct liveness_place *place,
 			    const struct process *p);
 
+/* Where a pid that was written at `place` is counted. */
+enum lock_pid liveness_counted(const struct self *self,
+			       const struct liveness_place *place);
+
 /*
  * Are we in the pid namespace the machine was booted with? Where formats name
  * host and pid only (restic, borg), a pid may be looked up there alone: in a

@@ -52,6 +52,14 @@ struct lock_term {
 	nsec margin;     /* taken off `valid` for clock rates and killing */
 };
 
+/* Where a holder's pid is counted. The same number is another process in
+ * another pid namespace, as that of a container, and on another host. */
+enum lock_pid {
+	LOCK_PID_UNTOLD, /* the format does not tell */
+	LOCK_PID_HERE,   /* this boot of this host, our pid namespace */
+	LOCK_PID_ELSEWHERE
+};
+
 /* One lock, by value. Strings are as found: foreign input, to be shown only
  * through text_printable. Empty or 0: unknown. */
 struct lock_info {
@@ -66,6 +74,7 @@ struct lock_info {
 	char user[64];
 	char host[256];
 	pid_t pid;
+	enum lock_pid counted; /* where pid is */
 	char command[64]; /* its name only, never arguments */
 	char reason[160];
 	uint64_t fence;

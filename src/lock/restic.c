@@ -26,6 +26,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "lock/liveness.h"
 #include "lock/restic_judge.h"
 #include "lock/restic_look.h"
 #include "util/log.h"
@@ -314,6 +315,9 @@ static void describe(const struct restic_lock *l, struct lock_info *info,
 	(void)text_copy(info->reason, sizeof(info->reason), r->reason);
 	if (r->pid > 0 && r->pid == (pid_t)r->pid)
 		info->pid = (pid_t)r->pid;
+	info->counted = liveness_counted(
+		l->wish.self, &(struct liveness_place){ .boot_id = r->boot_id,
+							.pid_ns = r->pid_ns });
 	/* restic itself does not tell since when: its refresh writes a new
 	 * lock, which is all there is. */
 	info->since = r->since.ns != 0 ? r->since : r->time;
