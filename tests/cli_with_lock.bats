@@ -2,7 +2,7 @@
 #
 # with-lock as users call it: bad input, what is said, exit codes, nesting.
 
-# shellcheck disable=SC2016,SC2034,SC2154
+# shellcheck disable=SC2016,SC2034,SC2154,SC2030,SC2031
 
 load lib/common
 load lib/terminal

@@ -35,8 +35,8 @@ enum lock_alive liveness_of_pid(const struct process *p)
 enum lock_pid liveness_counted(const struct self *self,
 			       const struct liveness_place *place)
 {
-	if (!place->boot_id || place->boot_id[0] == '\0' || place->pid_ns == 0 ||
-	    self->boot_id[0] == '\0' || self->pid_ns == 0)
+	if (!place->boot_id || place->boot_id[0] == '\0' ||
+	    place->pid_ns == 0 || self->boot_id[0] == '\0' || self->pid_ns == 0)
 		return LOCK_PID_UNTOLD;
 	if (strcmp(place->boot_id, self->boot_id) != 0 ||
 	    place->pid_ns != self->pid_ns)

@@ -75,7 +75,7 @@ struct lock_info {
 	char host[256];
 	pid_t pid;
 	enum lock_pid counted; /* where pid is */
-	char command[64]; /* its name only, never arguments */
+	char command[64];      /* its name only, never arguments */
 	char reason[160];
 	uint64_t fence;
 	struct wall since;     /* acquired, by the holder's clock */

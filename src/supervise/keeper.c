@@ -61,25 +61,24 @@ struct keeper {
 	bool release_tried;
 	bool hinted; /* do not look at loss_fd until it was emptied */
 	bool front_gone;
+	bool front_stopped; /* with the command */
+	bool reaped;        /* the command */
+	bool frozen;        /* we stopped the tree */
+	bool has_holder;
+	bool waiting_told;
 
-	bool reaped; /* the command */
-	int status;
-	bool frozen; /* we stopped the tree */
+	int status; /* the command's, once reaped */
+	int asked;  /* a signal sent to us alone, perhaps */
+	struct boot asked_at;
 	struct tree_set stopped;
-	unsigned denied;               /* how many of those were told */
 	struct named named[NAMED_MAX]; /* who was signalled last */
 	size_t nameds;
-	bool front_stopped; /* with the command */
-
-	int asked; /* a signal sent to us alone, perhaps */
-	struct boot asked_at;
+	unsigned denied; /* how many of those were told */
 
 	struct lock_info mine, holder;
 	struct lock_info described; /* as it was last read */
-	bool has_holder;
-	bool waiting_told;
-	struct err err;  /* the last failure of the lock */
-	struct err busy; /* the last time that another held it */
+	struct err err;             /* the last failure of the lock */
+	struct err busy;            /* the last time that another held it */
 };
 
 /* --- telling ----------------------------------------------------------- */
