@@ -216,6 +216,33 @@ holding_goes_on()
 	is 125 $status
 }
 
+notes_cont='import os, signal, sys
+file = os.open(sys.argv[1] + ".signals", os.O_CREAT | os.O_WRONLY)
+signal.signal(signal.SIGCONT, lambda *_: os.write(file, b"CONT\n"))
+open(sys.argv[1] + ".pid", "w").write("%d\n" % os.getpid())
+open(sys.argv[1] + ".inside", "w").close()
+while True:
+    signal.pause()'
+
+# All three frozen: the front hands its SIGCONT on to a stopped command, but
+# not to one that has no lock any more.
+@test "holding: a front continued too late kills, and continues nothing" {
+	start a "$REPOLOCK" with-lock -r "$LOC" --ttl 2s -- \
+		python3 -c "$notes_cont" "$T/a"
+	wait_until 'inside a'
+	keeper=$(victim a keeper)
+	command=$(command_of a)
+	kill -STOP "${PID[a]}" "$keeper" "$command"
+	wait_until 'is_stopped $command && is_stopped $keeper'
+	sleep 2.2
+	kill -CONT "${PID[a]}"
+	wait_until 'gone $command && gone $keeper' 10
+	finish a
+	is 122 $status
+	not grep CONT "$T/a.signals"
+	is_free
+}
+
 # --- while it is being ended ---------------------------------------------
 
 # A command that goes on after SIGTERM, which --max-hold sent it.

@@ -610,19 +610,34 @@ static void dismiss_witness(struct front *f)
 	witness_dismiss();
 }
 
+static bool guard_passed(const struct front *f)
+{
+	return boot_reached(boot_now(),
+			    (struct boot){ atomic_load(&f->board->guard) });
+}
+
+/* COMMAND runs, or is stopped, with nothing to protect it. */
+static bool unprotected(const struct front *f)
+{
+	return atomic_load(&f->board->went) && !atomic_load(&f->board->done) &&
+	       (f->over || guard_passed(f));
+}
+
 /* True: the keeper is too late. */
 static bool turn(struct front *f)
 {
 	struct pollfd fds[] = { { .fd = f->sock, .events = POLLIN },
 				{ .fd = f->signals, .events = POLLIN },
 				{ .fd = f->timer, .events = POLLIN } };
-	struct boot now;
 
 	arm(f);
 	(void)poll(fds, 3, -1);
 	/* What it said last counts even if it is gone. */
 	while (receive(f) && !f->over)
 		;
+	/* Continued too late, we must not hand SIGCONT on before killing. */
+	if (unprotected(f))
+		return guard_passed(f);
 	if (fds[1].revents)
 		on_signals(f);
 	else if (fds[2].revents)
@@ -630,9 +645,7 @@ static bool turn(struct front *f)
 	dismiss_witness(f);
 	stay_in_memory(f);
 	check_slow(f);
-	now = boot_now();
-	return boot_reached(now, (struct boot){ atomic_load(&f->board->guard) }) ||
-	       boot_reached(now, f->withdraw_until);
+	return guard_passed(f) || boot_reached(boot_now(), f->withdraw_until);
 }
 
 static void forget_signals(struct front *f)
