@@ -51,7 +51,6 @@ struct lease_ahead {
 	bool went;         /* it was seen to be gone */
 	unsigned rechecks; /* tests of its kernel lock since it changed */
 	struct boot free_at; /* its lock was first seen free; 0: it was not */
-	struct boot idle_at; /* first seen with nothing in its way; 0: not */
 	nsec sure_in;        /* when it may be proved stale; 0: no such time */
 	nsec interval;       /* of polling */
 };

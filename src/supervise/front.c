@@ -85,11 +85,6 @@ static void signal_command(struct front *f, int sig)
 		(void)send(f->sock, &message, sizeof(message), MSG_NOSIGNAL);
 }
 
-struct state_of {
-	pid_t pid;
-	char state;
-};
-
 /* 'T' while it is stopped; 0: not known. */
 static char command_state(pid_t pid)
 {
