@@ -40,7 +40,16 @@ OPT_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer
 OPT_cov := -O0 --coverage
 OPT_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer
-HARDENING_plain := -D_FORTIFY_SOURCE=2
+# What this compiler has for this machine. Level 3 of _FORTIFY_SOURCE is only
+# there with the builtin that it is made of.
+accepted = $(foreach f,$1,$(shell $(CC) -Werror $f -x c -fsyntax-only \
+	/dev/null 2>/dev/null && echo $f))
+FORTIFY := $(shell echo \
+	'unsigned long f(void *p) { return __builtin_dynamic_object_size(p, 0); }' | \
+	$(CC) -Werror -x c -fsyntax-only - 2>/dev/null && echo 3 || echo 2)
+HARDENING_plain := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY)
+HARDENING := $(HARDENING_$(VARIANT)) -fstack-protector-strong \
+	$(call accepted,-fcf-protection=full -fstack-clash-protection)
 ifeq ($(OPT_$(VARIANT)),)
 $(error VARIANT=$(VARIANT): there are plain, asan, tsan, cov and fuzz)
 endif
@@ -50,8 +59,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wwrite-strings -Wvla \
 	-Wformat=2 -Wconversion -Wundef -Wcast-qual -Wpointer-arith \
 	-Wnull-dereference -Wimplicit-fallthrough $(WERROR)
-override CFLAGS += -std=c17 $(OPT_$(VARIANT)) $(HARDENING_$(VARIANT)) \
-	-fstack-protector-strong -fPIE $(WARNINGS)
+override CFLAGS += -std=c17 $(OPT_$(VARIANT)) $(HARDENING) -fPIE $(WARNINGS)
 override CPPFLAGS += -D_GNU_SOURCE -Isrc -DREPOLOCK_VERSION='"$(VERSION)"' \
 	-DREPOLOCK_LIBEXECDIR='"$(libexecdir)"'
 override LDFLAGS += -pie -pthread $(OPT_$(VARIANT)) -Wl,-z,relro,-z,now \

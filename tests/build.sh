@@ -143,6 +143,55 @@ version_told()
 	"$programs/$1" --version | grep -qxF "repolock $(cat VERSION)"
 }
 
+# What each compiler was asked for, as far as it has it. The notes are looked
+# for in our own objects: the linker drops them from a program of which the C
+# library's start files have none.
+hardened_by()
+{
+	local cc=$1 object=$tmp/$1.o
+	fresh
+	cat >"$tmp/tree/src/util/word.c" <<-'C'
+		#include <stdlib.h>
+		#include <string.h>
+		#include "util/word.h"
+		const char *word(void)
+		{
+			size_t len = strlen(getenv("HOME"));
+			char *copy = malloc(len);
+			char page[70000];
+			memcpy(page, getenv("HOME"), len);
+			memcpy(copy, page, strlen(getenv("PATH")));
+			return copy;
+		}
+	C
+	m CC="$cc" "build/plain-$cc/src/util/word.o" || return
+	cp "$tmp/tree/build/plain-$cc/src/util/word.o" "$object"
+	nm "$object" | grep -q __stack_chk_fail || return
+	# Of a size that is only known at run time: level 3.
+	[ "$(objdump -dr "$object" | grep -c __memcpy_chk)" = 2 ] || return
+	case $(uname -m) in
+	x86_64)
+		readelf -n "$object" | grep -q 'IBT, SHSTK' || return
+		# Each page of a large frame is touched in turn.
+		objdump -d "$object" | grep -Eq 'or[ql] +\$0x0,|movq +\$0x0,\(%rsp\)'
+		;;
+	esac
+}
+all_hardened()
+{
+	local object
+	[ "$(uname -m)" = x86_64 ] || return 0
+	for object in "$programs"/src/*.o "$programs"/src/*/*.o; do
+		readelf -n "$object" | grep -q 'IBT, SHSTK' || {
+			echo "$object"
+			return 1
+		}
+	done
+	for object in repolock repolock-native; do
+		nm "$programs/$object" | grep -q __vsnprintf_chk || return
+	done
+}
+
 # With the prefix that was built for, or everything would be built again.
 install_to()
 {
@@ -169,6 +218,9 @@ uninstalls()
 
 t 'repolock needs libc alone' linked_with repolock libc.so.6
 t 'repolock tells its version' version_told repolock
+t '7.10 gcc protects jumps, returns, the stack and known sizes' hardened_by gcc
+t '7.10 clang protects the same' hardened_by clang
+t '7.10 every object of the programs is protected' all_hardened
 t 'install puts everything below DESTDIR' installs
 t 'uninstall removes all that install put' uninstalls
 
