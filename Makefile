@@ -178,7 +178,10 @@ $B/tests/%.o: tests/%.c $B/flags | have-check
 $(HELPERS): $B/%: tests/%.c $B/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< \
+		$(HELPER_FLAGS)
+FUSE_FLAGS = $(subst -I,-isystem ,$(call once,FUSE_LIBS,$(PKG_CONFIG) --cflags --libs fuse3))
+$B/lib/poorfs: HELPER_FLAGS = $(FUSE_FLAGS)
 
 -include $(wildcard $B/*/*.d $B/*/*/*.d)
 
@@ -200,7 +203,7 @@ demo:
 	@tests/demo
 bench:
 	@contrib/deps bench
-	$(MAKE_AGAIN) all helpers
+	$(MAKE_AGAIN) all $(filter $B/bench/%,$(HELPERS))
 	@BUILD=$B tests/bench/run $(if $(QUICK),--quick) $(T)
 
 # Fuzz targets are clang's; FUZZ_TIME is seconds for each.

@@ -54,6 +54,7 @@ common_teardown()
 		kill -KILL "$pid" 2>/dev/null
 	done
 	wait 2>/dev/null
+	unmount_all
 	show_on_failure
 	chmod -R u+rwX "$T" 2>/dev/null
 	rm -rf "$T"
@@ -68,6 +69,31 @@ setup()
 teardown()
 {
 	common_teardown
+}
+
+# Serves a mount of a test (lib/places): exits when that is unmounted.
+serves_mount()
+{
+	case $(cat "/proc/$1/comm" 2>/dev/null) in
+	sshfs | poorfs | mount.exfat-fus) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# What a test has mounted, the last first. Lazily: one that hangs or is in use
+# goes as well.
+unmount_all()
+{
+	local where pid
+	grep -qF "$T/" /proc/self/mountinfo || return 0
+	for pid in $(grep -lsaF -e "$T" /proc/[0-9]*/cmdline | cut -d/ -f3); do
+		! serves_mount "$pid" || kill -CONT "$pid" 2>/dev/null
+	done
+	while where=$(cut -d' ' -f5 /proc/self/mountinfo | grep -F "$T/" |
+		tail -n 1) && [ -n "$where" ]; do
+		umount -l "$where" 2>/dev/null ||
+			fusermount3 -uz "$where" || return
+	done
 }
 
 # A failing test tells what its programs said.
@@ -133,6 +159,7 @@ processes_of_test()
 		while read -r pid; do
 			# Our own subshells, as this one, are copies of bats.
 			grep -qsa bats-exec "/proc/$pid/cmdline" ||
+				serves_mount "$pid" ||
 				! alive "$pid" || echo "$pid"
 		done
 }
