@@ -918,18 +918,64 @@ START_TEST(a_loss_while_max_hold_ends_it_is_a_loss)
 }
 END_TEST
 
-START_TEST(a_front_that_goes_ends_the_command_and_keeps_the_lock_till_then)
+START_TEST(p1_4_a_front_that_goes_kills_at_once_and_keeps_the_lock_till_then)
 {
 	hold();
 	happens(EVENT_FRONT_GONE);
-	ck_assert_int_eq(s.kill, SIGTERM);
-	killed(SIGTERM, 1, 0);
-	ck_assert_int_eq(s.job, JOB_NONE);
-	tick(10 * S);
 	ck_assert_int_eq(s.kill, SIGKILL);
+	ck_assert(s.say & SAY_FRONT_GONE);
+	ck_assert(s.say & SAY_SIGNALLED);
+	killed(SIGKILL, 1, 0);
+	ck_assert_int_eq(s.job, JOB_NONE);
 	happens(EVENT_COMMAND_ENDED);
 	happens(EVENT_BARE);
 	ck_assert_int_eq(s.job, JOB_RELEASE);
+}
+END_TEST
+
+static void stopping_for_max_hold(void)
+{
+	config.max_hold = 50 * S;
+	hold();
+	tick(50 * S);
+}
+
+static void stopping_for_a_loss(void)
+{
+	refreshing();
+	answer(JOB_REFRESH, RC_LOST);
+}
+
+static void stopping_descendants(void)
+{
+	hold();
+	happens(EVENT_COMMAND_ENDED);
+	tick(S);
+}
+
+static void (*const stopping[])(void) = { stopping_for_max_hold,
+					  stopping_for_a_loss,
+					  stopping_descendants };
+
+START_TEST(p1_4_a_front_that_goes_cuts_a_grace_under_way)
+{
+	stopping[_i]();
+	ck_assert_int_eq(s.kill, SIGTERM);
+	killed(SIGTERM, 1, 0);
+	happens(EVENT_FRONT_GONE);
+	ck_assert_int_eq(s.kill, SIGKILL);
+}
+END_TEST
+
+START_TEST(p1_4_a_front_that_goes_kills_what_is_waited_for)
+{
+	config.descendants = DESCENDANTS_WAIT;
+	hold();
+	happens(EVENT_COMMAND_ENDED);
+	tick(S);
+	ck_assert_int_eq(s.kill, 0);
+	happens(EVENT_FRONT_GONE);
+	ck_assert_int_eq(s.kill, SIGKILL);
 }
 END_TEST
 
@@ -1665,7 +1711,11 @@ static Suite *suite(void)
 	tcase_add_test(holding, a_loss_while_max_hold_ends_it_is_a_loss);
 	tcase_add_test(
 		holding,
-		a_front_that_goes_ends_the_command_and_keeps_the_lock_till_then);
+		p1_4_a_front_that_goes_kills_at_once_and_keeps_the_lock_till_then);
+	tcase_add_loop_test(holding,
+			    p1_4_a_front_that_goes_cuts_a_grace_under_way, 0,
+			    sizeof(stopping) / sizeof(stopping[0]));
+	tcase_add_test(holding, p1_4_a_front_that_goes_kills_what_is_waited_for);
 	tcase_add_test(holding, a_signal_to_the_keeper_is_for_the_command);
 	tcase_add_test(holding, an_endless_lock_never_expires);
 	tcase_add_test(holding, an_endless_lock_that_is_watched_can_be_lost);

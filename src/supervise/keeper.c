@@ -286,6 +286,10 @@ static void say(struct keeper *k, const struct step *s)
 			  "COMMAND is stopped until the lock is verified");
 	if (s->say & SAY_LOST)
 		tell_lost(k);
+	if (s->say & SAY_FRONT_GONE)
+		tell_text(k, NOTICE_WARNING,
+			  "the guarding process of repolock was killed: what "
+			  "COMMAND runs is killed, and the lock released");
 	if (s->say & SAY_MAX_HOLD)
 		tell_text(k, NOTICE_WARNING, "--max-hold is over");
 	if (s->say & SAY_LINGERING && k->nameds > 0)

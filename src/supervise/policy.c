@@ -757,12 +757,19 @@ static void on_signal(struct policy *p, const struct event *event,
 	}
 }
 
+/*
+ * Nobody would end the command now if the keeper were killed as well, and what
+ * it started would run on without the lock: so no grace is left to anybody,
+ * whatever was under way.
+ */
 static void on_front_gone(struct policy *p, struct boot now, struct step *s)
 {
-	if (trying(p) || p->phase == PHASE_HANDING)
+	if (trying(p) || p->phase == PHASE_HANDING) {
 		withdraw(p, VERDICT_INTERRUPTED, now, s);
-	else if (holds(p) && p->phase != PHASE_STOPPING)
-		stop(p, now, grace_of(p), s);
+	} else if (holds(p)) {
+		s->say |= SAY_FRONT_GONE;
+		stop(p, now, 0, s);
+	}
 }
 
 static void on_hint(struct policy *p, struct boot now)

@@ -104,7 +104,8 @@ enum say {
 	SAY_TRY_FAILED = 1 << 10,    /* a try failed and is repeated */
 	SAY_LINGERING = 1 << 11,     /* name what the command left running */
 	SAY_MAX_HOLD = 1 << 12,
-	SAY_RELEASE_SLOW = 1 << 13 /* still at it */
+	SAY_RELEASE_SLOW = 1 << 13, /* still at it */
+	SAY_FRONT_GONE = 1 << 14    /* the front was killed */
 };
 
 /* To be carried out in this order. */
