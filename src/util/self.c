@@ -2,7 +2,6 @@
 #include "util/self.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,61 +149,45 @@ static bool line_is_of(char *line, uid_t uid)
 	return true;
 }
 
-/* The name of uid in an open file of passwd(5)'s form. */
-static bool scan_passwd(int fd, uid_t uid, char *out, size_t size)
+bool passwd_find(int fd, uid_t uid, char *out, size_t size)
 {
 	char chunk[4096];
+	bool too_long = false; /* the line that the chunk begins with */
 	size_t have = 0;
+	ssize_t n;
 
-	for (;;) {
-		ssize_t n = read(fd, chunk + have, sizeof(chunk) - 1 - have);
-		char *line = chunk;
-		char *end;
+	while ((n = read(fd, chunk + have, sizeof(chunk) - 1 - have)) > 0) {
+		char *line = chunk, *end;
 
-		if (n <= 0)
-			return false;
 		have += (size_t)n;
-		chunk[have] = '\0';
-		while ((end = strchr(line, '\n')) != NULL) {
+		while ((end = memchr(line, '\n', have)) != NULL) {
 			*end = '\0';
-			if (line_is_of(line, uid))
+			if (!too_long && line_is_of(line, uid))
 				return text_copy(out, size, line);
+			too_long = false;
+			have -= (size_t)(end + 1 - line);
 			line = end + 1;
 		}
-		have -= (size_t)(line - chunk);
-		/* A line that does not fit is no user of ours: drop it. */
-		if (have == sizeof(chunk) - 1)
+		if (have == sizeof(chunk) - 1) {
+			too_long = true;
 			have = 0;
+		}
 		memmove(chunk, line, have);
 	}
-}
-
-static bool user_in_passwd(uid_t uid, char *out, size_t size)
-{
-	int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
-	bool found;
-
-	if (fd < 0)
-		return false;
-	found = scan_passwd(fd, uid, out, size);
-	(void)close(fd);
-	return found;
-}
-
-static bool user_of_nss(uid_t uid, char *out, size_t size)
-{
-	char room[4096];
-	struct passwd pw, *found = NULL;
-
-	if (getpwuid_r(uid, &pw, room, sizeof(room), &found) != 0 || !found)
-		return false;
-	return text_copy(out, size, found->pw_name);
+	/* The last line may lack its end. */
+	chunk[have] = '\0';
+	return !too_long && line_is_of(chunk, uid) &&
+	       text_copy(out, size, chunk);
 }
 
 void user_name(uid_t uid, char *out, size_t size)
 {
-	if (!user_in_passwd(uid, out, size) && !user_of_nss(uid, out, size))
+	int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || !passwd_find(fd, uid, out, size))
 		(void)snprintf(out, size, "%u", (unsigned)uid);
+	if (fd >= 0)
+		(void)close(fd);
 }
 
 static uint64_t inode_of(const char *path)

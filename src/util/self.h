@@ -30,15 +30,19 @@ struct self {
 
 /*
  * Fill *s for the calling process as both front and keeper; with_lock later
- * overwrites the one that it is not. Reads /proc and /etc/passwd; only a user
- * who is not in there is asked of NSS (getpwuid_r), which may load modules
- * and ask servers. USER and LOGNAME are not believed: a lock's record must
- * not lie about who holds it. Cannot fail: what is unknown stays empty.
+ * overwrites the one that it is not. Reads /proc and /etc/passwd, and does not
+ * ask NSS, which may load modules and wait for servers. USER and LOGNAME are
+ * not believed: a lock's record must not lie about who holds it. Cannot fail:
+ * what is unknown stays empty.
  */
 void self_fill(struct self *s);
 
-/* The name of a user as above: /etc/passwd, else NSS, else the number. */
+/* The name of a user in /etc/passwd, otherwise the number. */
 void user_name(uid_t uid, char *out, size_t size);
+
+/* The name of a user in an open file of passwd(5)'s form; lines of 4 KiB and
+ * more are skipped. False: not there, and *out is as it was, or cut. */
+bool passwd_find(int fd, uid_t uid, char *out, size_t size);
 
 /*
  * Does /proc show the processes as we count them? Not where it was mounted
