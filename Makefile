@@ -3,16 +3,26 @@
 # make                 build/repolock and build/repolock-native
 # make demo            the main job on real repositories, in front of your eyes
 # make check           all tests; T=word only those whose name has it
-# make install         DESTDIR= prefix= as usual; make uninstall
+# make install         DESTDIR= prefix= as usual; install-strip, uninstall;
+#                      systemdsystemunitdir= takes the units
 # make lint format     what a reviewer would rather not have to say
 # make bench           against flock(1) and its kin; QUICK=1 in a minute
 # make coverage fuzz stats compile_commands.json clean
 #
-# VARIANT=asan|tsan|cov builds a variant, CC=clang another compiler. Objects of
-# different variants and compilers never mix: each has a folder of its own
-# below build/. build/repolock itself is always the plain variant.
+# VARIANT=asan|tsan|cov builds a variant, CC=clang another compiler, STATIC=no a
+# repolock that loads its libraries. Objects of these never mix: each has a
+# folder of its own below build/. build/repolock itself is always the plain
+# variant. WITH_NATIVE=no leaves out repolock-native, for restic: and borg:,
+# and with it every library but jansson.
+#
+# CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS are the caller's: they come behind our
+# own, and so win. WERROR=-Werror makes warnings fatal, as they are where CI is
+# set.
 
-VERSION := $(shell cat VERSION)
+VERSION := $(file <VERSION)
+ifeq ($(VERSION),)
+$(error no file VERSION, or nothing in it: this is no complete source tree)
+endif
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -26,14 +36,17 @@ docdir ?= $(prefix)/share/doc/repolock
 bashcompdir ?= $(prefix)/share/bash-completion/completions
 zshcompdir ?= $(prefix)/share/zsh/site-functions
 fishcompdir ?= $(prefix)/share/fish/vendor_completions.d
+# Units go there, and name $(bindir); otherwise they are examples.
+systemdsystemunitdir ?=
 INSTALL ?= install
-WERROR ?= -Werror
+WERROR ?= $(if $(CI),-Werror)
 VARIANT ?= plain
+STATIC ?= yes
+WITH_NATIVE ?= yes
 T ?=
 V ?= 0
 
-# Unwind tables would be a seventh of what is mapped; gdb reads its own.
-OPT_plain := -Os -fno-asynchronous-unwind-tables -fno-plt
+OPT_plain := -O2
 OPT_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 OPT_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer
@@ -47,7 +60,9 @@ accepted = $(foreach f,$1,$(shell $(CC) -Werror $f -x c -fsyntax-only \
 FORTIFY := $(shell echo \
 	'unsigned long f(void *p) { return __builtin_dynamic_object_size(p, 0); }' | \
 	$(CC) -Werror -x c -fsyntax-only - 2>/dev/null && echo 3 || echo 2)
-HARDENING_plain := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY)
+# Not beside another level, nor where it would only complain.
+HARDENING_plain := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS))$(filter -O0,$(CFLAGS)),,$\
+	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY))
 HARDENING := $(HARDENING_$(VARIANT)) -fstack-protector-strong \
 	$(call accepted,-fcf-protection=full -fstack-clash-protection)
 ifeq ($(OPT_$(VARIANT)),)
@@ -55,18 +70,29 @@ $(error VARIANT=$(VARIANT): there are plain, asan, tsan, cov and fuzz)
 endif
 
 CFLAGS ?= -g
+quoted = '$(subst ','\'',$(1))'
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wwrite-strings -Wvla \
 	-Wformat=2 -Wconversion -Wundef -Wcast-qual -Wpointer-arith \
 	-Wnull-dereference -Wimplicit-fallthrough $(WERROR)
-override CFLAGS += -std=c17 $(OPT_$(VARIANT)) $(HARDENING) -fPIE $(WARNINGS)
-override CPPFLAGS += -D_GNU_SOURCE -Isrc -DREPOLOCK_VERSION='"$(VERSION)"' \
-	-DREPOLOCK_LIBEXECDIR='"$(libexecdir)"'
-override LDFLAGS += -pie -pthread $(OPT_$(VARIANT)) -Wl,-z,relro,-z,now \
-	-Wl,--as-needed
+OWN_CPPFLAGS := -D_GNU_SOURCE -Isrc
+# The same objects wherever the tree is.
+OWN_CFLAGS := -std=c17 $(OPT_$(VARIANT)) $(HARDENING) -fPIE $(WARNINGS) \
+	-ffile-prefix-map=$(call quoted,$(CURDIR))=.
+OWN_LDFLAGS := -pthread $(OPT_$(VARIANT)) -Wl,-z,relro,-z,now -Wl,--as-needed
+COMPILE = $(CC) $(OWN_CPPFLAGS) $(OWN_CFLAGS) $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+LINK = $(CC) -pie $(OWN_LDFLAGS) $(CFLAGS) $(LDFLAGS)
+LINK_STATIC = $(CC) -static-pie $(OWN_LDFLAGS) $(CFLAGS) $(LDFLAGS)
 
-# Only repolock-native is linked with these; repolock itself needs libc alone.
-NATIVE_PKGS := jansson libcrypto libsodium libzstd uuid
+# The loader would cost more than all the rest of a start. Sanitizers, gcov and
+# valgrind need it.
+ifneq ($(VARIANT),plain)
+override STATIC := no
+endif
+
+# Only repolock-native is linked with these.
+NATIVE_PKGS := $(if $(filter-out no,$(WITH_NATIVE)),libcrypto libsodium libzstd uuid)
+PKGS := jansson $(NATIVE_PKGS)
 DEBIAN_jansson := libjansson-dev
 DEBIAN_libcrypto := libssl-dev
 DEBIAN_libsodium := libsodium-dev
@@ -76,18 +102,21 @@ DEBIAN_check := check
 
 NATIVE_SOURCES := $(wildcard src/lock/restic*.c src/lock/borg*.c \
 	src/util/hash.c src/net/*.c)
-SOURCES := $(wildcard src/*.c src/*/*.c)
+NATIVE_TESTS := $(wildcard tests/check_restic*.c tests/check_borg*.c \
+	tests/restic*.c tests/borg*.c tests/fuzz/restic*.c tests/fuzz/borg*.c)
+built = $(if $(filter no,$(WITH_NATIVE)),$(filter-out $(NATIVE_SOURCES) $(NATIVE_TESTS),$1),$1)
+SOURCES := $(call built,$(wildcard src/*.c src/*/*.c))
 HEADERS := $(wildcard src/*/*.h tests/*.h tests/*/*.h)
-CHECK_SOURCES := $(wildcard tests/check_*.c)
-SUPPORT_SOURCES := $(filter-out $(CHECK_SOURCES),$(wildcard tests/*.c))
+CHECK_SOURCES := $(call built,$(wildcard tests/check_*.c))
+SUPPORT_SOURCES := $(filter-out tests/check_%,$(call built,$(wildcard tests/*.c)))
 HELPER_SOURCES := $(wildcard tests/lib/*.c tests/bench/*.c)
-FUZZ_SOURCES := $(wildcard tests/fuzz/*.c)
+FUZZ_SOURCES := $(call built,$(wildcard tests/fuzz/*.c))
 C_FILES := $(SOURCES) $(HEADERS) $(CHECK_SOURCES) $(SUPPORT_SOURCES) \
 	$(HELPER_SOURCES) $(FUZZ_SOURCES)
 SCRIPTS := $(shell grep -lsE '^\#!.*[/ ](ba|da)?sh$$' .ci/* contrib/* \
 	contrib/*/* tests/* tests/*/*) $(wildcard tests/*.bats tests/lib/*.bash)
 
-B := build/$(VARIANT)-$(notdir $(firstword $(CC)))
+B := build/$(if $(filter plain-no,$(VARIANT)-$(STATIC)),dynamic,$(VARIANT))-$(notdir $(firstword $(CC)))
 CORE_OBJECTS := $(patsubst %.c,$B/%.o,$(filter-out $(NATIVE_SOURCES),$(SOURCES)))
 OBJECTS := $(SOURCES:%.c=$B/%.o)
 LIB_OBJECTS := $(filter-out $B/src/main.o,$(OBJECTS))
@@ -99,8 +128,9 @@ FUZZERS := $(FUZZ_SOURCES:tests/fuzz/%.c=$B/fuzz_%)
 
 # Asked once, and only when something is compiled.
 once = $(eval $1 := $(shell $2))$($1)
-NATIVE_CFLAGS = $(call once,NATIVE_CFLAGS,$(PKG_CONFIG) --cflags $(NATIVE_PKGS))
-NATIVE_LIBS = $(call once,NATIVE_LIBS,$(PKG_CONFIG) --libs $(NATIVE_PKGS))
+PKG_CFLAGS = $(call once,PKG_CFLAGS,$(PKG_CONFIG) --cflags $(PKGS))
+CORE_LIBS = $(call once,CORE_LIBS,$(PKG_CONFIG) $(if $(filter no,$(STATIC)),,--static) --libs jansson)
+NATIVE_LIBS = $(call once,NATIVE_LIBS,$(PKG_CONFIG) --libs $(PKGS))
 CHECK_CFLAGS = $(call once,CHECK_CFLAGS,$(PKG_CONFIG) --cflags check)
 CHECK_LIBS = $(call once,CHECK_LIBS,$(PKG_CONFIG) --libs check)
 
@@ -108,14 +138,14 @@ Q_0 := @
 Q := $(Q_$(V))
 say_0 = @echo '  $(1)  $(2)';
 say = $(say_$(V))
-quoted = '$(subst ','\'',$(1))'
 
 .DELETE_ON_ERROR:
 .PHONY: all checks helpers fuzzers clean FORCE have-build have-check
+PROGRAMS := repolock $(if $(filter no,$(WITH_NATIVE)),,repolock-native)
 ifeq ($(VARIANT),plain)
-all: build/repolock build/repolock-native
+all: $(PROGRAMS:%=build/%)
 else
-all: $B/repolock $B/repolock-native
+all: $(PROGRAMS:%=$B/%)
 endif
 
 # Where everybody looks. Compared, not dated: another compiler's program may
@@ -123,22 +153,38 @@ endif
 build/repolock build/repolock-native: build/%: $B/% FORCE
 	@cmp -s $< $@ || { cp $< $@.new && mv -f $@.new $@; }
 
-$B/repolock: $(CORE_OBJECTS)
+$B/repolock: $(CORE_OBJECTS) $B/linked
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$B/repolock-native: $(OBJECTS)
+ifeq ($(STATIC),no)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(CORE_LIBS) $(LDLIBS)
+else
+	$(Q)$(LINK_STATIC) -o $@ $(filter %.o,$^) $(CORE_LIBS) $(LDLIBS) || { echo >&2 \
+	  "repolock: for a static program the static libraries of libc and jansson are needed; without them say STATIC=no"; \
+	  exit 1; }
+endif
+$B/repolock-native: $(OBJECTS) $B/linked
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(NATIVE_LIBS) $(LDLIBS)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(NATIVE_LIBS) $(LDLIBS)
 
 $B/src/%.o: src/%.c $B/flags | have-build
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(NATIVE_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) $(NAMES) -MMD -MP -c -o $@ $<
 
-# Whoever changes a flag, the prefix or the version gets new objects.
-$B/flags: FORCE
+# A changed flag makes new objects, or links them anew; another prefix or
+# version makes new those objects alone that hold it.
+NAMES_ALL := -DREPOLOCK_VERSION='"$(VERSION)"' \
+	-DREPOLOCK_LIBEXECDIR='"$(libexecdir)"'
+NAMING := $(patsubst %.c,$B/%.o,$(shell grep -lE \
+	'REPOLOCK_(VERSION|LIBEXECDIR)' $(SOURCES)))
+$(NAMING): private NAMES := $(NAMES_ALL)
+$(NAMING): $B/names
+$B/flags: private SAID = $(CC) $(OWN_CPPFLAGS) $(OWN_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+$B/names: private SAID = $(NAMES_ALL)
+$B/linked: private SAID = $(LINK) $(LDLIBS) $(WITH_NATIVE)
+$B/flags $B/names $B/linked: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' $(call quoted,$(CC) $(CPPFLAGS) $(CFLAGS)) >$@.new
+	@printf '%s\n' $(call quoted,$(SAID)) >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 have-build:
@@ -147,7 +193,7 @@ have-build:
 	  exit 1; }
 	@command -v $(PKG_CONFIG) >/dev/null || { echo >&2 \
 	  "repolock: no pkg-config: install the Debian package pkg-config"; exit 1; }
-	@$(foreach p,$(NATIVE_PKGS),$(PKG_CONFIG) --exists $p || { echo >&2 \
+	@$(foreach p,$(PKGS),$(PKG_CONFIG) --exists $p || { echo >&2 \
 	  "repolock: pkg-config finds no $p: install the Debian package $(DEBIAN_$p), or run contrib/deps build"; exit 1; };)
 have-check: have-build
 	@$(PKG_CONFIG) --exists check || { echo >&2 \
@@ -163,22 +209,22 @@ TEST_CFLAGS = -Itests -Wno-pedantic -Wno-conversion $(CHECK_CFLAGS)
 
 checks: $(CHECKS)
 helpers: $(HELPERS)
-$(CHECKS): $B/%: $B/tests/%.o $(SUPPORT_OBJECTS) $(LIB_OBJECTS)
+$(CHECKS): $B/%: $B/tests/%.o $(SUPPORT_OBJECTS) $(LIB_OBJECTS) $B/linked
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(NATIVE_LIBS) $(CHECK_LIBS) $(LDLIBS)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(NATIVE_LIBS) $(CHECK_LIBS) $(LDLIBS)
 # The explorer drives the lease by a clock and by dice of its own.
-$B/check_lease_explore: override LDFLAGS += -Wl,--wrap=boot_now \
+$B/check_lease_explore: OWN_LDFLAGS += -Wl,--wrap=boot_now \
 	-Wl,--wrap=call_pause -Wl,--wrap=call_wait -Wl,--wrap=random_span \
 	-Wl,--wrap=uuid_make
 $B/tests/%.o: tests/%.c $B/flags | have-check
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(NATIVE_CFLAGS) $(TEST_CFLAGS) \
+	$(Q)$(COMPILE) $(TEST_CFLAGS) \
 		-MMD -MP -c -o $@ $<
-$(HELPERS): $B/%: tests/%.c $B/flags
+$(HELPERS): $B/%: tests/%.c $B/flags $B/linked
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< \
+	$(Q)$(COMPILE) -pie $(OWN_LDFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< \
 		$(HELPER_FLAGS)
 FUSE_FLAGS = $(subst -I,-isystem ,$(call once,FUSE_LIBS,$(PKG_CONFIG) --cflags --libs fuse3))
 $B/lib/poorfs: HELPER_FLAGS = $(FUSE_FLAGS)
@@ -212,9 +258,9 @@ FUZZ_TIME ?= 60
 fuzzers:
 	$(MAKE_AGAIN) VARIANT=fuzz CC=$(CLANG) fuzz-programs
 fuzz-programs: $(FUZZERS)
-$(FUZZERS): $B/fuzz_%: $B/tests/fuzz/%.o $(LIB_OBJECTS)
+$(FUZZERS): $B/fuzz_%: $B/tests/fuzz/%.o $(LIB_OBJECTS) $B/linked
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(NATIVE_LIBS) $(LDLIBS)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(NATIVE_LIBS) $(LDLIBS)
 fuzz: fuzzers
 	@for c in $(FUZZ_SOURCES:tests/fuzz/%.c=%); do echo "fuzzing $$c"; \
 	  mkdir -p build/corpus/$$c && \
@@ -276,8 +322,8 @@ lint-cppcheck:
 # Each header stands alone, with both compilers.
 lint-headers:
 	@for h in $(filter src/%,$(HEADERS)); do for c in gcc $(CLANG); do \
-	  $$c -fsyntax-only -x c -std=c17 $(WARNINGS) $(CPPFLAGS) \
-	  $(NATIVE_CFLAGS) $$h || exit 1; done; done
+	  $$c -fsyntax-only -x c -std=c17 $(WARNINGS) -Werror $(OWN_CPPFLAGS) \
+	  $(PKG_CFLAGS) $(CPPFLAGS) $$h || exit 1; done; done
 
 # What has a safer form, and what is not finished or of one machine only.
 lint-banned:
@@ -296,31 +342,46 @@ stats:
 compile_commands.json: Makefile $(SOURCES)
 	@{ sep='['; for f in $(SOURCES) $(CHECK_SOURCES) $(SUPPORT_SOURCES); do \
 	  printf '%s\n{"directory":"%s","file":"%s","command":"%s"}' "$$sep" \
-	  '$(CURDIR)' $$f "$$(printf '%s ' $(CC) $(call quoted,$(CPPFLAGS)) \
-	  $(call quoted,$(filter-out -Werror,$(CFLAGS))) -Itests \
-	  $(NATIVE_CFLAGS) -c $$f | sed 's/["\\]/\\&/g')"; \
+	  '$(CURDIR)' $$f "$$(printf '%s ' \
+	  $(call quoted,$(filter-out -Werror,$(COMPILE)) $(NAMES_ALL)) -Itests -c $$f | sed 's/["\\]/\\&/g')"; \
 	  sep=,; done; echo; echo ']'; } >$@
 
 # --- install ---
 
 MANUALS := $(wildcard man/*.[1-8])
-EXAMPLES := $(wildcard contrib/systemd/* contrib/cron/*)
+UNITS := $(wildcard contrib/systemd/*)
+EXAMPLES := $(if $(systemdsystemunitdir),,$(UNITS)) $(wildcard contrib/cron/*)
 # from:to, each with its mode
 INSTALLED := \
-	755:build/repolock:$(bindir)/repolock \
-	755:build/repolock-native:$(libexecdir)/repolock-native \
 	$(foreach m,$(MANUALS),644:$m:$(mandir)/man$(subst .,,$(suffix $m))/$(notdir $m)) \
 	$(foreach f,COPYING $(wildcard README),644:$f:$(docdir)/$(notdir $f)) \
 	$(foreach f,$(EXAMPLES),$(if $(shell test -x $f && echo x),755,644):$f:$(docdir)/examples/$(f:contrib/%=%)) \
 	$(patsubst %,644:%:$(bashcompdir)/repolock,$(wildcard contrib/completion/repolock.bash)) \
 	$(patsubst %,644:%:$(zshcompdir)/_repolock,$(wildcard contrib/completion/_repolock)) \
 	$(patsubst %,644:%:$(fishcompdir)/repolock.fish,$(wildcard contrib/completion/repolock.fish))
-.PHONY: install uninstall
-install: all
+.PHONY: install install-strip uninstall
+install-strip: private STRIP := -s
+install install-strip: all
+	@$(INSTALL) -d "$(DESTDIR)$(bindir)"
+	@$(INSTALL) $(STRIP) -m 755 build/repolock "$(DESTDIR)$(bindir)/repolock"
+	@ln -sf repolock "$(DESTDIR)$(bindir)/with-lock"
+ifneq ($(WITH_NATIVE),no)
+	@$(INSTALL) $(STRIP) -D -m 755 build/repolock-native \
+	  "$(DESTDIR)$(libexecdir)/repolock-native"
+endif
 	@set -e; for line in $(INSTALLED); do \
 	  mode=$${line%%:*}; line=$${line#*:}; \
 	  $(INSTALL) -D -m $$mode "$${line%%:*}" "$(DESTDIR)$${line#*:}"; done
+ifneq ($(systemdsystemunitdir),)
+	@$(INSTALL) -d "$(DESTDIR)$(systemdsystemunitdir)"
+	@set -e; for unit in $(UNITS); do \
+	  to="$(DESTDIR)$(systemdsystemunitdir)/$${unit##*/}"; \
+	  sed 's|/usr/local/bin/|$(bindir)/|g' $$unit >"$$to"; chmod 644 "$$to"; done
+endif
 uninstall:
+	@rm -f "$(DESTDIR)$(bindir)/repolock" "$(DESTDIR)$(bindir)/with-lock" \
+	  "$(DESTDIR)$(libexecdir)/repolock-native" \
+	  $(if $(systemdsystemunitdir),$(UNITS:contrib/systemd/%="$(DESTDIR)$(systemdsystemunitdir)/%"))
 	@for line in $(INSTALLED); do rm -f "$(DESTDIR)$${line##*:}"; done
 	@rmdir "$(DESTDIR)$(docdir)/examples/systemd" \
 	  "$(DESTDIR)$(docdir)/examples/cron" "$(DESTDIR)$(docdir)/examples" \

@@ -12,7 +12,7 @@ count=0
 failed=0
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-unset MAKEFLAGS MAKELEVEL MFLAGS
+unset MAKEFLAGS MAKELEVEL MFLAGS CI CPPFLAGS CFLAGS LDFLAGS LDLIBS
 
 # NAME COMMAND...: a test; what COMMAND prints explains a failure.
 t()
@@ -80,7 +80,11 @@ asan_apart()
 		nm "$tmp/tree/build/asan-gcc/repolock" | grep -q __asan &&
 		! nm "$tmp/tree/build/repolock" | grep -q __asan
 }
-prefix_known() { m prefix=/opt && says '1.2.3 /opt/lib/repolock gcc'; }
+prefix_known()
+{
+	m && m prefix=/opt >"$tmp/said" && says '1.2.3 /opt/lib/repolock gcc' &&
+		! grep 'CC.*word' "$tmp/said" && grep -q 'CC.*main' "$tmp/said"
+}
 version_known()
 {
 	echo 1.2.4 >"$tmp/tree/VERSION"
@@ -95,7 +99,37 @@ warning_fatal()
 {
 	fresh
 	echo 'void unused(void) { int x; }' >>"$tmp/tree/src/util/word.c"
-	! m && m WERROR=
+	m && ! m CI=true && ! m WERROR=-Werror && m CI=true WERROR=
+}
+# What the caller says comes last, from the environment or behind make.
+flags_win()
+{
+	local line
+	fresh
+	line=$(CFLAGS='-g -O1 -D_FORTIFY_SOURCE=1' m V=1 WERROR=-Werror \
+		CPPFLAGS=-Dcaller LDFLAGS=-Wl,-z,lazy LDLIBS=-lm) || return
+	echo "$line"
+	grep -E 'word.o' <<<"$line" | grep -qE -- '-O2 .*-Dcaller -g -O1 -D' &&
+		! grep -E -- '_FORTIFY_SOURCE=[23]' <<<"$line" &&
+		grep -qE -- '-z,now .*-Wl,-z,lazy .*-ljansson +-lm' <<<"$line" &&
+		m CFLAGS=-O0 WERROR=-Werror
+}
+linked_anew() { m && m LDFLAGS=-Wl,-z,lazy | grep -q 'LD.*repolock'; }
+no_version()
+{
+	fresh
+	rm "$tmp/tree/VERSION"
+	! m 2>"$tmp/said" && grep 'no file VERSION' "$tmp/said"
+}
+# Elsewhere the same bytes, debugging information and all.
+same_elsewhere()
+{
+	fresh
+	m && cp "$tmp/tree/build/repolock" "$tmp/first" &&
+		mv "$tmp/tree" "$tmp/a tree elsewhere" &&
+		rm -r "$tmp/a tree elsewhere/build" &&
+		make -C "$tmp/a tree elsewhere" --no-print-directory &&
+		cmp "$tmp/first" "$tmp/a tree elsewhere/build/repolock"
 }
 # OUTPUT-PATTERN MAKE-ARGUMENTS...
 refuses()
@@ -114,13 +148,17 @@ t 'builds, also in parallel' builds_in_parallel
 t 'builds nothing twice' nothing_twice
 t 'another compiler'\''s program does not stay in place' back_to_gcc
 t 'a sanitised program stays in its own folder' asan_apart
-t 'another prefix rebuilds what knows it' prefix_known
+t 'another prefix rebuilds what holds it, and nothing else' prefix_known
 t 'a new version rebuilds what tells it' version_known
 t 'a changed header rebuilds its users' header_known
-t 'a warning is fatal, unless a packager says otherwise' warning_fatal
+t 'a warning is fatal in CI, and where that is asked for' warning_fatal
+t 'the flags of the caller come last' flags_win
+t 'other linker flags link anew' linked_anew
+t 'a tree without VERSION is refused' no_version
+t 'another directory gives the same program' same_elsewhere
 t 'a missing library is told with its Debian package' \
 	refuses 'no nosuch: install the Debian package libnosuch-dev' \
-	NATIVE_PKGS=nosuch DEBIAN_nosuch=libnosuch-dev
+	PKGS=nosuch DEBIAN_nosuch=libnosuch-dev
 t 'a missing pkg-config is told' \
 	refuses 'install the Debian package pkg-config' PKG_CONFIG=/nonexistent
 t 'a missing compiler is told' \
@@ -205,6 +243,7 @@ install_to()
 installs()
 {
 	install_to install && "$tmp/dest/usr/local/bin/repolock" --version &&
+		[ "$(readlink "$tmp/dest/usr/local/bin/with-lock")" = repolock ] &&
 		test -x "$tmp/dest/usr/local/lib/repolock/repolock-native" &&
 		test -f "$tmp/dest/usr/local/share/doc/repolock/COPYING" &&
 		for man in man/*.[1-8]; do
@@ -221,13 +260,97 @@ uninstalls()
 	[ -z "$left" ] || { echo "left: $left"; return 1; }
 }
 
-t 'repolock needs libc alone' linked_with repolock libc.so.6
+# What it is called with is said by nobody but the program that was found.
+moved()
+{
+	mkdir -p "$tmp/new place" && cp -r "$tmp/dest/usr/local/." "$tmp/new place/" &&
+		[ -x "$tmp/new place/lib/repolock/repolock-native" ] || return
+	# restic: is the other program's; it says what is not a repository.
+	"$tmp/new place/bin/repolock" list-locks -r "restic:$tmp/none" 2>"$tmp/said"
+	cat "$tmp/said"
+	! grep repolock-native "$tmp/said" && [ -s "$tmp/said" ] &&
+		"$tmp/new place/bin/with-lock" -r "$tmp" -- true
+}
+stripped()
+{
+	install_to install-strip || return
+	for program in bin/repolock lib/repolock/repolock-native; do
+		[ -z "$(nm "$tmp/dest/usr/local/$program" 2>/dev/null)" ] || return
+	done
+	"$tmp/dest/usr/local/bin/repolock" --version
+}
+units_placed()
+{
+	local dir=$tmp/dest/lib/systemd/system unit
+	install_to install systemdsystemunitdir=/lib/systemd/system \
+		bindir=/opt/bin || return
+	for unit in contrib/systemd/*; do
+		[ -f "$dir/${unit##*/}" ] || return
+	done
+	grep -q '^ExecStart=/opt/bin/repolock ' "$dir/repolock-restic.service" &&
+		! grep -r /usr/local "$dir" &&
+		[ ! -e "$tmp/dest/usr/local/share/doc/repolock/examples/systemd" ] &&
+		install_to uninstall systemdsystemunitdir=/lib/systemd/system \
+			bindir=/opt/bin && [ -z "$(ls "$dir")" ]
+}
+
+# What would open libraries at run time, or wait for a server. dlopen is in
+# every static program, as libc's own; nothing of ours may ask for it.
+heavy='getpw[a-z_]*|getgr(nam|gid|ent)[a-z_]*|getaddrinfo|gethostby[a-z_0-9]*|iconv(_open)?'
+core_is_static()
+{
+	local static=${heavy} asked
+	readelf -lW "$programs/repolock" | grep INTERP && return 1
+	nm "$programs/repolock" | grep -E " [TWi] ($static)$" && return 1
+	asked=$(find "$programs/src" -name '*.o' ! -name 'restic*' ! -name 'borg*' \
+		! -name 'hash.o' -exec nm -u {} +)
+	grep 'U json_loadb' <<<"$asked" || return
+	! grep -E " U (dl(open|sym|mopen)|$heavy)$" <<<"$asked"
+}
+# It works as the other does: both halves, and a record that is read.
+dynamic_too()
+{
+	local dir=$tmp/dynamic
+	make --no-print-directory STATIC=no B="$dir" "$dir/repolock" || return
+	programs=$tmp linked_with dynamic/repolock libc.so.6 libjansson.so.4 &&
+		mkdir "$tmp/place" &&
+		"$dir/repolock" with-lock -r "$tmp/place" -- \
+			"$dir/repolock" list-locks --json -r "$tmp/place" |
+		grep '"state":"held"'
+}
+# The core alone: no library but jansson is asked for.
+without_native()
+{
+	local dir=$tmp/core said
+	said=$(make --no-print-directory WITH_NATIVE=no B="$dir" PKG_CONFIG="$tmp/few" \
+		"$dir/repolock" "$dir/check_json" 2>&1) || { echo "$said"; return 1; }
+	! ls "$dir"/src/lock/restic*.o 2>/dev/null && "$dir/check_json" >/dev/null &&
+		"$dir/repolock" with-lock -r "$tmp" -- true &&
+		{ "$dir/repolock" with-lock -r "restic:$tmp" -- true 2>&1; [ $? = 125 ]; }
+}
+cat >"$tmp/few" <<-'SH'
+	#!/bin/sh
+	case " $* " in
+	*libcrypto* | *libsodium* | *zstd* | *uuid*) exit 1 ;;
+	esac
+	exec pkg-config "$@"
+SH
+chmod 755 "$tmp/few"
+
+if [ "$(readelf -d "$programs/repolock" | grep -c NEEDED)" = 0 ]; then
+	t 'repolock is static, and free of what cannot be' core_is_static
+fi
+t 'STATIC=no needs libc and jansson, and works' dynamic_too
+t 'WITH_NATIVE=no needs jansson alone, and works' without_native
 t 'repolock tells its version' version_told repolock
 t '7.10 gcc protects jumps, returns, the stack and known sizes' hardened_by gcc
 t '7.10 clang protects the same' hardened_by clang
 t '7.10 every object of the programs is protected' all_hardened
 t 'install puts everything below DESTDIR' installs
+t 'an installed tree can be moved' moved
+t 'install-strip leaves no symbols' stripped
 t 'uninstall removes all that install put' uninstalls
+t 'units go to a systemd directory that is named' units_placed
 
 echo "1..$count"
 exit $failed

@@ -68,16 +68,16 @@ setup()
 @test "a repolock-native that is missing is named, and where it was looked for" {
 	cp "$REPOLOCK" "$T/repolock"
 	expect 125 "$T/repolock" with-lock -r "restic:$T/x" -- true
-	has '^repolock: restic:.*: repolock-native is neither beside repolock nor in /'
+	has '^repolock: restic:.*: repolock-native is neither beside repolock nor in \.\./lib/repolock nor in /'
 	# What it can do alone it does.
 	expect 0 "$T/repolock" with-lock -r "$LOC" -- true
 	expect 0 "$T/repolock" with-lock -r "flock:$T/f" -- true
 }
 
 @test "restic and borg take no part in starting the local path" {
-	is '' "$(ldd "$REPOLOCK" | grep -E 'crypto|jansson|curl|zstd|uuid')"
+	is '' "$(ldd "$REPOLOCK" | grep -E 'crypto|sodium|curl|zstd|uuid')"
 	has_not=$(LD_DEBUG=files "$REPOLOCK" with-lock -r "$LOC" -- true 2>&1 |
-		grep -E 'calling init.*(crypto|jansson|curl)' || true)
+		grep -E 'calling init.*(crypto|sodium|curl)' || true)
 	is '' "$has_not"
 }
 

@@ -7,7 +7,9 @@
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
-repolock=${REPOLOCK:-$PWD/build/repolock}
+# Nothing can be put in front of a static one.
+repolock=$PWD/build/dynamic-gcc/repolock
+make --no-print-directory STATIC=no CC=gcc "${repolock#"$PWD/"}" >&2 || exit 1
 count=0
 failed=0
 tmp=$(mktemp -d)

@@ -18,8 +18,8 @@
 
 /* --- the other program ----------------------------------------------------- */
 
-/* NATIVE in the directory of the program that runs now. */
-static bool beside_us(char *path, size_t size)
+/* A path that is relative to the directory of the program that runs now. */
+static bool near_us(char *path, size_t size, const char *where)
 {
 	ssize_t len = readlink("/proc/self/exe", path, size - 1);
 	char *slash;
@@ -29,7 +29,7 @@ static bool beside_us(char *path, size_t size)
 	path[len] = '\0';
 	slash = strrchr(path, '/');
 	return slash &&
-	       text_copy(slash + 1, size - (size_t)(slash + 1 - path), NATIVE);
+	       text_copy(slash + 1, size - (size_t)(slash + 1 - path), where);
 }
 
 static bool are_native(void)
@@ -51,13 +51,17 @@ enum rc place_exec_native(char **argv, struct err *e)
 	if (are_native())
 		return err_set(e, RC_UNSUPPORTED,
 			       "this " NATIVE " was built without it");
-	if (beside_us(path, sizeof(path)))
+	/* As built; as installed, also where that was moved to; as configured. */
+	if (near_us(path, sizeof(path), NATIVE))
+		(void)execv(path, argv);
+	if (near_us(path, sizeof(path), "../lib/repolock/" NATIVE))
 		(void)execv(path, argv);
 	(void)execv(REPOLOCK_LIBEXECDIR "/" NATIVE, argv);
 	if (errno == ENOENT)
 		return err_set(e, RC_UNSUPPORTED,
 			       NATIVE
-			       " is neither beside repolock nor in " REPOLOCK_LIBEXECDIR
+			       " is neither beside repolock nor in ../lib/repolock "
+			       "nor in " REPOLOCK_LIBEXECDIR
 			       "; is repolock installed completely?");
 	return err_sys(e, RC_UNSUPPORTED, errno, REPOLOCK_LIBEXECDIR "/" NATIVE);
 }

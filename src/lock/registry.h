@@ -4,8 +4,8 @@
  * the only file that names them all.
  *
  * There are two programs made of the same sources: `repolock`, which knows
- * the local protocols and loads nothing but libc, so that it starts as fast
- * as flock(1), and `repolock-native`, linked with everything, which repolock
+ * the local protocols and is linked statically, so that it starts as fast as
+ * flock(1), and `repolock-native`, linked with everything, which repolock
  * executes in its own place when a location needs it. A protocol that is not
  * linked into the running program has ops == NULL here.
  */

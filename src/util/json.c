@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "util/json.h"
 
-#include <dlfcn.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,46 +175,6 @@ struct json_doc {
 	json_t *top;
 };
 
-/* What is used of jansson; loaded once, never unloaded. */
-static struct {
-	__typeof__(json_loadb) *loadb;
-	__typeof__(json_delete) *free;
-	__typeof__(json_object_get) *member;
-	__typeof__(json_string_value) *string;
-	__typeof__(json_integer_value) *integer;
-} jansson;
-
-static pthread_once_t jansson_once = PTHREAD_ONCE_INIT;
-
-static bool load_symbol(void *library, const char *name, void *into)
-{
-	/* Through memory: ISO C has no cast from object to function. */
-	void *symbol = dlsym(library, name);
-
-	memcpy(into, &symbol, sizeof(symbol));
-	return symbol != NULL;
-}
-
-static void load_jansson(void)
-{
-	void *library = dlopen("libjansson.so.4", RTLD_NOW | RTLD_LOCAL);
-
-	if (library && load_symbol(library, "json_loadb", &jansson.loadb) &&
-	    load_symbol(library, "json_delete", &jansson.free) &&
-	    load_symbol(library, "json_object_get", &jansson.member) &&
-	    load_symbol(library, "json_string_value", &jansson.string) &&
-	    load_symbol(library, "json_integer_value", &jansson.integer))
-		return;
-	jansson.loadb = NULL;
-}
-
-/* json_decref is inline and would call the library by name. */
-static void drop(json_t *top)
-{
-	if (--top->refcount == 0)
-		jansson.free(top);
-}
-
 /*
  * No deeper than JSON_DEPTH_MAX? Looked at before, as jansson goes down by
  * recursion, to 2048, which the worker's small stack may not hold.
@@ -257,22 +215,17 @@ enum rc json_parse(struct json_doc **doc, const char *text, size_t len,
 	if (!is_shallow(text, len))
 		return err_set(e, RC_MALFORMED, "JSON nested more than %d deep",
 			       JSON_DEPTH_MAX);
-	(void)pthread_once(&jansson_once, load_jansson);
-	if (!jansson.loadb)
-		return err_set(e, RC_UNSUPPORTED,
-			       "reading a lock's record needs the library "
-			       "libjansson.so.4; install jansson");
-	top = jansson.loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+	top = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
 	if (!top)
 		return err_set(e, RC_MALFORMED, "JSON line %d: %s", why.line,
 			       why.text);
 	if (!json_is_object(top)) {
-		drop(top);
+		json_decref(top);
 		return err_set(e, RC_MALFORMED, "JSON that is no object");
 	}
 	made = malloc(sizeof(*made));
 	if (!made) {
-		drop(top);
+		json_decref(top);
 		return err_set(e, RC_RETRY, "no memory for JSON");
 	}
 	made->top = top;
@@ -284,7 +237,7 @@ void json_close(struct json_doc *doc)
 {
 	if (!doc)
 		return;
-	drop(doc->top);
+	json_decref(doc->top);
 	free(doc);
 }
 
@@ -301,7 +254,7 @@ static const json_t *find(const struct json_doc *doc, const char *path)
 			return NULL;
 		memcpy(key, path, len);
 		key[len] = '\0';
-		at = jansson.member(at, key);
+		at = json_object_get(at, key);
 		path += path[len] == '.' ? len + 1 : len;
 	}
 	return at;
@@ -314,7 +267,7 @@ bool json_get_string(const struct json_doc *doc, const char *path,
 
 	if (!at || !json_is_string(at))
 		return false;
-	*value = jansson.string(at);
+	*value = json_string_value(at);
 	return true;
 }
 
@@ -324,7 +277,7 @@ bool json_get_number(const struct json_doc *doc, const char *path, int64_t *valu
 
 	if (!at || !json_is_integer(at))
 		return false;
-	*value = (int64_t)jansson.integer(at);
+	*value = (int64_t)json_integer_value(at);
 	return true;
 }
 

@@ -6,9 +6,7 @@
  * report while it must not allocate much. Strings are escaped; bytes that
  * are no UTF-8 become U+FFFD.
  *
- * In goes through jansson, which is loaded by dlopen at the first call: a
- * lock in a local directory is taken without reading any JSON, and must start
- * as fast as flock(1). Callers see json_doc only.
+ * In goes through jansson. Callers see json_doc only.
  */
 #ifndef UTIL_JSON_H
 #define UTIL_JSON_H
@@ -27,8 +25,8 @@ struct json_out {
 	struct err err;
 };
 
-/* Everything here is json_out_*: jansson itself exports json_object, _array,
- * _string and _null, and would be made to call ours. */
+/* Everything here is json_out_*: json_object, _array, _string and _null are
+ * jansson's. */
 void json_out_begin(struct json_out *j, struct buf *into);
 /* key NULL: an element of an array, or the document itself. */
 void json_out_object(struct json_out *j, const char *key);
@@ -49,7 +47,7 @@ struct json_doc; /* one parsed document, an object at its top */
 /*
  * RC_MALFORMED: no JSON object, or one with a name twice in it (two readers
  * might believe different ones), over JSON_SIZE_MAX, or nested deeper than
- * JSON_DEPTH_MAX. RC_UNSUPPORTED: jansson is not installed.
+ * JSON_DEPTH_MAX.
  */
 #define JSON_SIZE_MAX ((size_t)1 << 20)
 #define JSON_DEPTH_MAX 32

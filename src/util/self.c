@@ -176,8 +176,7 @@ bool passwd_find(int fd, uid_t uid, char *out, size_t size)
 	}
 	/* The last line may lack its end. */
 	chunk[have] = '\0';
-	return !too_long && line_is_of(chunk, uid) &&
-	       text_copy(out, size, chunk);
+	return !too_long && line_is_of(chunk, uid) && text_copy(out, size, chunk);
 }
 
 void user_name(uid_t uid, char *out, size_t size)
