@@ -329,6 +329,8 @@ lint-headers:
 lint-banned:
 	@! grep -nE '\b(system|popen|strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|atoll|alloca|setjmp|ctime|asctime|gmtime|localtime|readdir_r|tmpnam|mktemp|usleep)\(' \
 	  $(filter src/%,$(C_FILES))
+	@! grep -nE '\+= *(\([a-z_ ]+\) *)?v?snprintf|\bstrncat\(' \
+	  $(filter src/%,$(C_FILES))
 	@! grep -nIirwE 'TODO|FIXME|XXX|stub|not implemented|unimplemented' \
 	  $(wildcard src man contrib README)
 	@! grep -nIrE '/roo[t]/|/wor[k]/' $$(git ls-files)

@@ -107,6 +107,32 @@ START_TEST(any_bytes_become_json_that_another_reads)
 }
 END_TEST
 
+static const struct {
+	const char *in, *out;
+} unseen[] = {
+	{ "a\x7f", "a\\u007f" },
+	{ "\xc2\x80 \xc2\x9bm", "\\u0080 \\u009bm" },
+	{ "\xc2\x9f\xc2\xa0", "\\u009f\xc2\xa0" }, /* U+00A0 is a space */
+	{ "\xd8\x9c", "\\u061c" },
+	{ "\xe2\x80\x8e\xe2\x80\x8f", "\\u200e\\u200f" },
+	{ "\xe2\x80\xaa-\xe2\x80\xae", "\\u202a-\\u202e" },
+	{ "\xe2\x81\xa6-\xe2\x81\xa9", "\\u2066-\\u2069" },
+	{ "\xf3\xa0\x81\x81", "\\udb40\\udc41" }, /* a tag: U+E0041 */
+	{ "\xc3\xa9\xe2\x82\xac\xf0\x9f\x94\x92",
+	  "\xc3\xa9\xe2\x82\xac\xf0\x9f\x94\x92" },
+};
+
+START_TEST(p7_9_what_is_not_to_be_seen_is_escaped)
+{
+	char wanted[80];
+
+	json_out_string(&j, NULL, unseen[_i].in);
+	ck_assert_int_eq(j.rc, RC_OK);
+	(void)snprintf(wanted, sizeof(wanted), "\"%s\"", unseen[_i].out);
+	ck_assert_str_eq(buf_text(&b), wanted);
+}
+END_TEST
+
 START_TEST(a_key_is_escaped_as_well)
 {
 	json_out_object(&j, NULL);
@@ -255,6 +281,8 @@ int main(void)
 			    COUNT(no_objects));
 	tcase_add_test(all, a_document_is_written);
 	tcase_add_test(all, any_bytes_become_json_that_another_reads);
+	tcase_add_loop_test(all, p7_9_what_is_not_to_be_seen_is_escaped, 0,
+			    sizeof(unseen) / sizeof(unseen[0]));
 	tcase_add_test(all, a_key_is_escaped_as_well);
 	tcase_add_test(all, the_first_failure_is_kept);
 	tcase_add_test(all, members_are_found_by_name_and_type);

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +118,61 @@ START_TEST(waiting_says_how_long_at_most)
 					   .left = 48 * S });
 	ck_assert_str_eq(text, "waiting 12s, at most 48s more, for the "
 			       "exclusive lock on /srv/repo");
+}
+END_TEST
+
+static struct lock_info longest(enum lock_state state)
+{
+	struct lock_info lock = { .state = state,
+				  .pid = 2147483647,
+				  .since = { NOW - 3600 * S },
+				  .refreshed = { NOW - 3600 * S },
+				  .sure_in = 3600 * S };
+
+	memset(lock.id, '\033', sizeof(lock.id) - 1);
+	memset(lock.user, '\033', sizeof(lock.user) - 1);
+	memset(lock.host, '\033', sizeof(lock.host) - 1);
+	memset(lock.command, '\033', sizeof(lock.command) - 1);
+	memset(lock.reason, '\033', sizeof(lock.reason) - 1);
+	memset(lock.detail, '\033', sizeof(lock.detail) - 1);
+	return lock;
+}
+
+START_TEST(p3_1_the_longest_fields_of_all_leave_the_rest_of_the_sentence)
+{
+	static char place[PATH_MAX];
+	struct lock_info lock = longest((enum lock_state)_i);
+	struct notice n = { .kind = NOTICE_WAITING,
+			    .when = { NOW },
+			    .waited = 3599 * S,
+			    .left = 3599 * S,
+			    .lock = &lock };
+	char text[1024];
+
+	memset(place, '\033', sizeof(place) - 1);
+	place[0] = '/';
+	p.location = place;
+	for (size_t size = 1; size <= sizeof(text); size++) {
+		memset(text, '!', sizeof(text));
+		progress_waiting(text, size, &p, &n);
+		ck_assert_uint_lt(strlen(text), size);
+	}
+	ck_assert(strstr(text, " for the exclusive lock on /\\x1b") != NULL);
+	ck_assert(strstr(text, "refreshed 1h00m ago") != NULL);
+	if (lock.state == LOCK_UNREADABLE)
+		ck_assert(strstr(text, "unlock -r LOCATION --force") != NULL);
+	else
+		ck_assert(strstr(text, ", \"\\x1b") != NULL);
+	ck_assert(strstr(text, "will be known in 1h00m") != NULL);
+	progress_tell(&p, &n);
+	(void)hear(recorded);
+	ck_assert_str_eq(heard + strlen(heard) - 2, "}\n");
+	ck_assert(strchr(heard, '\033') == NULL);
+	outcome = (struct outcome){ .how = OUTCOME_BUSY, .holder = lock };
+	tell(NOTICE_ENDED, NULL);
+	(void)hear(said);
+	ck_assert(strstr(heard, "repolock: no exclusive lock on /\\x1b") != NULL);
+	ck_assert(strchr(heard, '\033') == NULL);
 }
 END_TEST
 
@@ -604,6 +660,9 @@ int main(void)
 	suite_add_tcase(suite, c);
 	tcase_add_test(c, waiting_says_for_what_who_since_when_and_how_long);
 	tcase_add_test(c, waiting_says_how_long_at_most);
+	tcase_add_loop_test(
+		c, p3_1_the_longest_fields_of_all_leave_the_rest_of_the_sentence,
+		0, LOCK_UNREADABLE + 1);
 	tcase_add_test(c, one_that_cannot_be_read_is_told_with_the_way_out);
 	tcase_add_test(c, a_log_hears_of_waiting_after_5_s_5_min_and_then_hourly);
 	tcase_add_test(c, a_short_wait_is_not_worth_a_line);

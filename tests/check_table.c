@@ -295,6 +295,59 @@ START_TEST(a_holder_is_told_in_as_many_words_as_are_known)
 }
 END_TEST
 
+/* Every field at its greatest length, of one byte each. */
+static struct lock_info longest(char byte)
+{
+	struct lock_info info = lease("");
+
+	memset(info.id, byte, sizeof(info.id) - 1);
+	memset(info.name, byte, sizeof(info.name) - 1);
+	memset(info.user, byte, sizeof(info.user) - 1);
+	memset(info.host, byte, sizeof(info.host) - 1);
+	memset(info.command, byte, sizeof(info.command) - 1);
+	memset(info.reason, byte, sizeof(info.reason) - 1);
+	memset(info.detail, byte, sizeof(info.detail) - 1);
+	memset(info.protocol, byte, sizeof(info.protocol) - 1);
+	info.pid = 2147483647;
+	info.sure_in = 3600 * S;
+	info.skew = 7200 * S;
+	return info;
+}
+
+/* A letter, one that becomes an escape, a byte that is no UTF-8, a quote. */
+static const char hostile[] = { 'x', '\033', '\377', '"' };
+
+START_TEST(p3_1_the_longest_fields_of_all_are_shown_in_every_way)
+{
+	char text[TABLE_HOLDER_SIZE];
+
+	one = two = longest(hostile[_i]);
+	ck_assert_ptr_eq(table_holder(text, sizeof(text), &one), text);
+	ck_assert(strstr(text, "(pid 2147483647, ") != NULL);
+	ck_assert_str_eq(text + strlen(text) - 2, "\")");
+	for (size_t i = 0; text[i]; i++)
+		ck_assert_int_ge(text[i], ' ');
+	for (size_t size = 1; size <= sizeof(text); size++) {
+		memset(text, '!', sizeof(text));
+		(void)table_holder(text, size, &one);
+		ck_assert_uint_lt(strlen(text), size);
+	}
+	look.width = 80;
+	(void)table(2);
+	ck_assert(!has("\033"));
+	look.width = 0;
+	(void)table(2);
+	ck_assert(!has("\033"));
+	ck_assert(!has("\377"));
+	buf_reset(&out);
+	ck_assert_int_eq(table_json(&out, "/srv", locks, 2, true,
+				    (struct wall){ NOW }, &e),
+			 RC_OK);
+	ck_assert(!has("\033"));
+	ck_assert(!has("\377"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("table");
@@ -306,6 +359,9 @@ int main(void)
 	suite_add_tcase(suite, c);
 	tcase_add_test(c, a_held_lease_is_a_line_with_every_column);
 	tcase_add_test(c, what_is_not_known_is_a_dash);
+	tcase_add_loop_test(c,
+			    p3_1_the_longest_fields_of_all_are_shown_in_every_way,
+			    0, sizeof(hostile));
 	tcase_add_test(c, no_locks_are_no_text);
 	tcase_add_test(c, a_name_is_shown_only_where_there_are_names);
 	tcase_add_test(c, the_kind_is_shown_only_where_there_are_two);

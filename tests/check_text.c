@@ -268,6 +268,95 @@ START_TEST(foreign_text_is_cut_between_characters)
 }
 END_TEST
 
+/* --- strings built in a fixed room --- */
+
+START_TEST(p3_1_pieces_are_added_as_long_as_they_fit)
+{
+	char out[64];
+	struct text t = text_begin(out, sizeof(out));
+
+	ck_assert_str_eq(out, "");
+	text_add(&t, "one");
+	text_addf(&t, ", %d", 2);
+	text_add(&t, ", ");
+	text_add_printable(&t, "\033[31mthree");
+	ck_assert_str_eq(out, "one, 2, \\x1b[31mthree");
+	ck_assert_uint_eq(t.len, strlen(out));
+	ck_assert(!t.cut);
+}
+END_TEST
+
+/* Whatever the piece and the room: never beyond, the cut is marked, and no
+ * later piece comes after it. */
+static void fill(struct text *t, int how, const char *piece)
+{
+	switch (how) {
+	case 0:
+		text_add(t, piece);
+		break;
+	case 1:
+		text_addf(t, "%s", piece);
+		break;
+	case 2:
+		text_add_printable(t, piece);
+		break;
+	default:
+		text_add_part(t, piece, 4096);
+		break;
+	}
+}
+
+START_TEST(p3_1_what_does_not_fit_is_cut_and_marked)
+{
+	static const char piece[] = "abc\xc3\xbc\xe2\x82\xac"
+				    "defghijklmnop";
+	char room[64];
+
+	for (size_t size = 1; size <= 40; size++) {
+		struct text t;
+		uint32_t code;
+
+		memset(room, '!', sizeof(room));
+		t = text_begin(room + 8, size);
+		fill(&t, _i, piece);
+		fill(&t, _i, piece);
+		ck_assert_uint_lt(t.len, size);
+		ck_assert_uint_eq(t.len, strlen(room + 8));
+		ck_assert_int_eq(room[7], '!');
+		for (size_t i = 8 + size; i < sizeof(room); i++)
+			ck_assert_int_eq(room[i], '!');
+		ck_assert(t.cut);
+		if (size > 3)
+			ck_assert_str_eq(room + 8 + t.len - 3, "...");
+		for (const char *at = room + 8; *at;) {
+			size_t step = utf8_next(at, &code);
+
+			ck_assert_uint_gt(step, 0);
+			at += step;
+		}
+		fill(&t, _i, "more");
+		ck_assert(strstr(room + 8, "more") == NULL);
+	}
+}
+END_TEST
+
+START_TEST(p3_1_a_part_leaves_room_for_what_comes_after_it)
+{
+	char out[32];
+	struct text t = text_begin(out, sizeof(out));
+
+	text_add_part(&t, "\xc3\xbc\xc3\xbc\xc3\xbc", 6);
+	text_add(&t, "|");
+	text_add_part(&t, "\xc3\xbc\xc3\xbc\xc3\xbc", 5);
+	text_add(&t, "|");
+	text_add_part(&t, "ab\033", 5);
+	text_add(&t, "|end");
+	ck_assert_str_eq(out, "\xc3\xbc\xc3\xbc\xc3\xbc|"
+			      "\xc3\xbc\xc3\xbc~|ab~|end");
+	ck_assert(!t.cut);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("text");
@@ -286,6 +375,9 @@ int main(void)
 			    COUNT(no_moments));
 	tcase_add_loop_test(all, foreign_text_is_made_fit_for_a_terminal, 0,
 			    COUNT(printeds));
+	tcase_add_test(all, p3_1_pieces_are_added_as_long_as_they_fit);
+	tcase_add_loop_test(all, p3_1_what_does_not_fit_is_cut_and_marked, 0, 4);
+	tcase_add_test(all, p3_1_a_part_leaves_room_for_what_comes_after_it);
 	tcase_add_test(all, a_copy_is_cut_to_its_room);
 	tcase_add_test(all, hex_goes_there_and_back);
 	tcase_add_test(all, a_uuid_is_random_and_of_version_4);

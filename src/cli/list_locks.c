@@ -10,8 +10,9 @@
 #include "cli/survey.h"
 #include "cli/table.h"
 #include "util/log.h"
+#include "util/text.h"
 
-enum { OUTPUT_CEILING = 256 << 20 };
+enum { OUTPUT_CEILING = 256 << 20, LOCATION_SHOWN = 1024 };
 
 static struct table_look look_now(void)
 {
@@ -32,18 +33,19 @@ static enum rc render(struct buf *out, const struct survey *s,
 		      const struct options *o, struct err *e)
 {
 	struct table_look look = look_now();
+	char location[4 * LOCATION_SHOWN];
 
 	if (o->json)
 		return table_json(out, s->location.shown, s->infos, s->count,
 				  s->complete, look.now, e);
+	(void)text_printable(location, sizeof(location), s->location.shown);
 	/* Redrawn in place on a terminal; elsewhere one after the other. */
 	if (o->watch && look.width > 0 &&
-	    buf_printf(out, e, "\033[H\033[J%s, every %.1f s\n\n",
-		       s->location.shown,
+	    buf_printf(out, e, "\033[H\033[J%s, every %.1f s\n\n", location,
 		       (double)o->interval / (double)NSEC_PER_SEC) != RC_OK)
 		return RC_FAILED;
 	if (s->count == 0 && look.width > 0)
-		return buf_printf(out, e, "no locks on %s\n", s->location.shown);
+		return buf_printf(out, e, "no locks on %s\n", location);
 	return table_show(out, s->infos, s->count, &look, e);
 }
 

@@ -24,7 +24,11 @@
 /* A timer may come a little early against the clock that we are told. */
 #define SLACK (200 * NSEC_PER_MSEC)
 
-enum { EVENT_CEILING = 16384, LINE = 1024 };
+/* A record holds a location of PATH_MAX bytes and a lock, all escaped. */
+enum { EVENT_CEILING = 64 << 10, LINE = 1024 };
+
+/* Of a sentence, so that what comes after them is not lost. */
+enum { MOST_OF_LOCATION = 200, MOST_OF_DETAIL = 320 };
 
 #define CLEAR "\r\033[K"
 
@@ -147,8 +151,9 @@ static void json_signal(struct json_out *j, int number)
 {
 	const char *name = sigabbrev_np(number);
 	char word[32];
+	struct text t = text_begin(word, sizeof(word));
 
-	(void)snprintf(word, sizeof(word), "SIG%s", name ? name : "?");
+	text_addf(&t, "SIG%s", name ? name : "?");
 	json_out_string(j, "signal", number > 0 && name ? word : NULL);
 }
 
@@ -275,11 +280,13 @@ static void cut_to(char *text, size_t width)
  * some terminals wrap, so it stays free. */
 static void show_line(struct progress *p, const char *text)
 {
-	char line[2 * LINE], cut[LINE + 16];
+	char line[2 * LINE];
+	struct text t = text_begin(line, sizeof(line));
 
-	(void)snprintf(cut, sizeof(cut), "repolock: %s", text);
-	cut_to(cut, terminal_width() - 1);
-	(void)snprintf(line, sizeof(line), CLEAR "%s", cut);
+	text_add(&t, CLEAR);
+	text_add(&t, "repolock: ");
+	text_add_printable(&t, text);
+	cut_to(line + strlen(CLEAR), terminal_width() - 1);
 	(void)outlet_write(say_stderr(), line, strlen(line));
 	p->shown = true;
 }
@@ -294,22 +301,20 @@ static void clear_line(struct progress *p)
 
 /* --- waiting --------------------------------------------------------------------- */
 
-/* ", since 2026-11-24T22:50:01Z (3m02s ago), refreshed 5s ago" */
-static void add_times(char *out, size_t size, const struct lock_info *lock,
+/* " since 2026-11-24T22:50:01Z (3m02s ago), refreshed 5s ago" */
+static void add_times(struct text *t, const struct lock_info *lock,
 		      struct wall now)
 {
 	char when[40], ago[32];
-	size_t len = strlen(out);
 
 	if (lock->since.ns != 0) {
 		wall_show(when, sizeof(when), lock->since);
-		(void)snprintf(out + len, size - len, " since %s (%s ago)", when,
-			       table_ago(ago, sizeof(ago), lock->since, now));
-		len = strlen(out);
+		text_addf(t, " since %s (%s ago)", when,
+			  table_ago(ago, sizeof(ago), lock->since, now));
 	}
 	if (lock->refreshed.ns != 0)
-		(void)snprintf(out + len, size - len, ", refreshed %s ago",
-			       table_ago(ago, sizeof(ago), lock->refreshed, now));
+		text_addf(t, ", refreshed %s ago",
+			  table_ago(ago, sizeof(ago), lock->refreshed, now));
 }
 
 /* What the one ahead of us does. */
@@ -328,76 +333,68 @@ static const char *ahead(const struct lock_info *lock)
 	return "held by";
 }
 
-/* Nobody can be named: what is known, and what may be done. */
-static void add_unreadable(char *out, size_t size, const struct progress *p,
-			   const struct lock_info *lock, struct wall now)
+/* A location as it can be given again; one that is too long for a line is not
+ * shown in part, as if that were the whole. */
+static const char *for_command(const struct progress *p)
 {
-	char why[4 * sizeof(lock->detail)];
-	size_t len = strlen(out);
-
-	(void)snprintf(out + len, size - len, ": a lock that cannot be read");
-	len = strlen(out);
-	if (lock->detail[0])
-		(void)snprintf(out + len, size - len, " (%s)",
-			       text_printable(why, sizeof(why), lock->detail));
-	add_times(out, size, lock, now);
-	len = strlen(out);
-	(void)snprintf(out + len, size - len,
-		       "; if nobody holds it: repolock unlock -r %.200s "
-		       "--force %.8s",
-		       p->location, lock->id);
+	return strlen(p->location) <= MOST_OF_LOCATION ? p->location : "LOCATION";
 }
 
-/* ": held by root@atlas (pid 4711, restic) since ...", behind what is there */
-static void add_holder(char *out, size_t size, const struct progress *p,
+/* Nobody can be named: what is known, and what may be done. */
+static void add_unreadable(struct text *t, const struct progress *p,
+			   const struct lock_info *lock, struct wall now)
+{
+	text_add(t, ": a lock that cannot be read");
+	if (lock->detail[0]) {
+		text_add(t, " (");
+		text_add_part(t, lock->detail, MOST_OF_DETAIL);
+		text_add(t, ")");
+	}
+	add_times(t, lock, now);
+	text_addf(t, "; if nobody holds it: repolock unlock -r %s --force %.8s",
+		  for_command(p), lock->id);
+}
+
+/* ": held by root@atlas (pid 4711, restic) since ..." */
+static void add_holder(struct text *t, const struct progress *p,
 		       const struct lock_info *lock, struct wall now)
 {
-	char holder[LINE / 2], span[32];
-	size_t len = strlen(out);
+	char holder[TABLE_HOLDER_SIZE], span[32];
 
 	if (lock->state == LOCK_UNREADABLE && lock->id[0]) {
-		add_unreadable(out, size, p, lock, now);
+		add_unreadable(t, p, lock, now);
 	} else {
-		(void)snprintf(out + len, size - len, ": %s %s", ahead(lock),
-			       table_holder(holder, sizeof(holder), lock));
-		add_times(out, size, lock, now);
+		text_addf(t, ": %s %s", ahead(lock),
+			  table_holder(holder, sizeof(holder), lock));
+		add_times(t, lock, now);
 	}
 	/* What with_lock.c refuses, where the environment was cleaned. */
-	if (held_by_ancestor(lock)) {
-		len = strlen(out);
-		(void)snprintf(out + len, size - len,
-			       "; this call is a part of that and waits for "
-			       "itself");
-	}
+	if (held_by_ancestor(lock))
+		text_add(t, "; this call is a part of that and waits for itself");
 	if (lock->sure_in <= 0)
 		return;
 	duration_show(span, sizeof(span), lock->sure_in);
-	len = strlen(out);
-	(void)snprintf(out + len, size - len,
-		       "; whether it is stale will be known in %s", span);
+	text_addf(t, "; whether it is stale will be known in %s", span);
 }
 
 void progress_waiting(char *out, size_t size, const struct progress *p,
 		      const struct notice *n)
 {
+	struct text t = text_begin(out, size);
 	char waited[32], left[32];
-	size_t len;
 
 	duration_show(waited, sizeof(waited), n->waited);
-	(void)snprintf(out, size, "waiting %s", waited);
+	text_addf(&t, "waiting %s", waited);
 	if (n->left < NSEC_FOREVER) {
 		duration_show(left, sizeof(left), n->left);
-		len = strlen(out);
-		(void)snprintf(out + len, size - len, ", at most %s more,", left);
+		text_addf(&t, ", at most %s more,", left);
 	}
-	len = strlen(out);
-	(void)snprintf(out + len, size - len, " for the %s lock on %.200s",
-		       lock_mode_word(p->o->mode == LOCK_SHARED ? LOCK_SHARED
-								: LOCK_EXCLUSIVE),
-		       p->location);
+	text_addf(&t, " for the %s lock on ",
+		  lock_mode_word(p->o->mode == LOCK_SHARED ? LOCK_SHARED
+							   : LOCK_EXCLUSIVE));
+	text_add_part(&t, p->location, MOST_OF_LOCATION);
 	if (n->lock)
-		add_holder(out, size, p, n->lock,
-			   n->when.ns ? n->when : wall_now());
+		add_holder(&t, p, n->lock, n->when.ns ? n->when : wall_now());
 }
 
 /* Is it time again, or something new? */
@@ -543,17 +540,20 @@ static void on_descendant(struct progress *p, const struct notice *n)
 static void tell_busy(struct progress *p, const struct outcome *outcome)
 {
 	char text[LINE], wait[32];
+	struct text t = text_begin(text, sizeof(text));
 
 	if (!outcome->holder.id[0]) {
 		tell(p, "%s", outcome->err.text);
 		return;
 	}
-	duration_show(wait, sizeof(wait), p->o->wait);
-	(void)snprintf(text, sizeof(text), "no %s lock on %.200s%s%s",
-		       lock_mode_word((enum lock_mode)p->o->mode), p->location,
-		       p->o->wait > 0 ? " within " : "",
-		       p->o->wait > 0 ? wait : "");
-	add_holder(text, sizeof(text), p, &outcome->holder, wall_now());
+	text_addf(&t, "no %s lock on ",
+		  lock_mode_word((enum lock_mode)p->o->mode));
+	text_add_part(&t, p->location, MOST_OF_LOCATION);
+	if (p->o->wait > 0) {
+		duration_show(wait, sizeof(wait), p->o->wait);
+		text_addf(&t, " within %s", wait);
+	}
+	add_holder(&t, p, &outcome->holder, wall_now());
 	tell(p, "%s", text);
 }
 

@@ -18,6 +18,9 @@
  * than any margin, since a keeper that speaks does nothing else. */
 enum { PATIENCE_MSEC = 100 };
 
+/* The longest sentence, and what becomes of one that is half escapes. */
+enum { SENTENCE = 1024, LINE = 2048 };
+
 void outlet_init(struct outlet *o, int fd)
 {
 	*o = (struct outlet){ .fd = fd, .own = -1 };
@@ -138,17 +141,17 @@ struct outlet *say_stderr(void)
 
 void say(const char *format, ...)
 {
-	static const char front[] = "repolock: ";
-	char text[1024], line[sizeof(front) + sizeof(text) + 1];
+	char raw[SENTENCE], line[LINE];
+	struct text t = text_begin(line, sizeof(line) - 1);
 	va_list args;
-	int len;
 
 	va_start(args, format);
-	(void)vsnprintf(line, sizeof(text), format, args);
+	(void)vsnprintf(raw, sizeof(raw), format, args);
 	va_end(args);
-	(void)text_printable(text, sizeof(text), line);
-	len = snprintf(line, sizeof(line), "%s%s\n", front, text);
-	(void)outlet_write(say_stderr(), line, (size_t)len);
+	text_add(&t, "repolock: ");
+	text_add_printable(&t, raw);
+	line[t.len] = '\n'; /* it may be cut, but stays a line */
+	(void)outlet_write(say_stderr(), line, t.len + 1);
 }
 
 void say_err(const struct err *e)

@@ -9,11 +9,25 @@
 #include "util/text.h"
 
 enum {
-	CELL = 320, /* room for the widest value */
+	/* Room for the widest value, user@host, with every byte escaped. */
+	CELL = 4 * (64 + 256),
 	ID_SHORTEST = 8,
 	SHRINK_TO = 10, /* a column that gives way keeps so many characters */
 	GAP = 2
 };
+
+/* In a sentence no field of another may push out what comes after it. */
+enum {
+	MOST_OF_USER = 32,
+	MOST_OF_HOST = 100,
+	MOST_OF_COMMAND = 64,
+	MOST_OF_REASON = 200,
+	BETWEEN = 40, /* "@", " (pid 2147483647", ", ", "\"", ")" */
+	MOST_OF_ALL = MOST_OF_USER + MOST_OF_HOST + MOST_OF_COMMAND +
+		      MOST_OF_REASON + BETWEEN
+};
+_Static_assert((int)MOST_OF_ALL < (int)TABLE_HOLDER_SIZE,
+	       "a holder is never cut as a whole");
 
 struct table {
 	const struct lock_info *const *locks;
@@ -32,8 +46,9 @@ typedef bool wanted_fn(const struct table *t);
 static void cell_id(char *out, const struct table *t, const struct lock_info *lock)
 {
 	char cut[sizeof(lock->id)];
+	struct text id = text_begin(cut, sizeof(cut));
 
-	(void)snprintf(cut, sizeof(cut), "%.*s", (int)t->id_length, lock->id);
+	text_addf(&id, "%.*s", (int)t->id_length, lock->id);
 	(void)text_printable(out, CELL, cut);
 }
 
@@ -71,12 +86,15 @@ static void cell_state(char *out, const struct table *t,
 static void cell_holder(char *out, const struct table *t,
 			const struct lock_info *lock)
 {
-	char both[sizeof(lock->user) + sizeof(lock->host) + 2];
+	struct text both = text_begin(out, CELL);
 
 	(void)t;
-	(void)snprintf(both, sizeof(both), "%s%s%s", lock->user,
-		       lock->user[0] && lock->host[0] ? "@" : "", lock->host);
-	(void)text_printable(out, CELL, both[0] ? both : "-");
+	text_add_printable(&both, lock->user);
+	if (lock->user[0] && lock->host[0])
+		text_add(&both, "@");
+	text_add_printable(&both, lock->host);
+	if (both.len == 0)
+		text_add(&both, "-");
 }
 
 static void cell_pid(char *out, const struct table *t,
@@ -333,6 +351,7 @@ static enum rc add_notes(struct buf *into, const struct table *t,
 			 const struct lock_info *lock, struct err *e)
 {
 	char span[32], skew[80];
+	struct text words;
 	enum rc rc = add_note(into, t, lock, "reason: ", lock->reason, e);
 
 	if (rc == RC_OK)
@@ -345,8 +364,9 @@ static enum rc add_notes(struct buf *into, const struct table *t,
 	if (rc == RC_OK && (lock->skew > SKEW_TOLD || lock->skew < -SKEW_TOLD)) {
 		duration_show(span, sizeof(span),
 			      lock->skew < 0 ? -lock->skew : lock->skew);
-		(void)snprintf(skew, sizeof(skew), "%s %s", span,
-			       lock->skew < 0 ? "behind" : "ahead");
+		words = text_begin(skew, sizeof(skew));
+		text_addf(&words, "%s %s", span,
+			  lock->skew < 0 ? "behind" : "ahead");
 		rc = add_note(into, t, lock, "the holder's clock is ", skew, e);
 	}
 	return rc;
@@ -475,29 +495,39 @@ char *table_ago(char *out, size_t size, struct wall then, struct wall now)
 	return out;
 }
 
+/* A comma, or the bracket that the first piece opens. */
+static void add_gap(struct text *t, bool *open)
+{
+	text_add(t, *open ? ", " : " (");
+	*open = true;
+}
+
 char *table_holder(char *out, size_t size, const struct lock_info *lock)
 {
-	char text[CELL + sizeof(lock->command) + sizeof(lock->reason)];
-	char who[CELL], pid[32] = "";
-	const char *gap = "";
-	int len;
+	struct text t = text_begin(out, size);
+	bool open = false;
 
-	cell_holder(who, NULL, lock);
-	if (strcmp(who, "-") == 0)
-		(void)text_copy(who, sizeof(who), "somebody unknown");
-	if (lock->pid > 0)
-		(void)snprintf(pid, sizeof(pid), "pid %jd", (intmax_t)lock->pid);
-	len = snprintf(text, sizeof(text), "%s", who);
-	if (!pid[0] && !lock->command[0] && !lock->reason[0])
-		return text_printable(out, size, text);
-	if (pid[0])
-		gap = lock->command[0] ? ", " : "";
-	len += snprintf(text + len, sizeof(text) - (size_t)len, " (%s%s%s", pid,
-			gap, lock->command);
-	if (lock->reason[0])
-		len += snprintf(
-			text + len, sizeof(text) - (size_t)len, "%s\"%s\"",
-			pid[0] || lock->command[0] ? ", " : "", lock->reason);
-	(void)snprintf(text + len, sizeof(text) - (size_t)len, ")");
-	return text_printable(out, size, text);
+	text_add_part(&t, lock->user, MOST_OF_USER);
+	if (lock->user[0] && lock->host[0])
+		text_add(&t, "@");
+	text_add_part(&t, lock->host, MOST_OF_HOST);
+	if (t.len == 0)
+		text_add(&t, "somebody unknown");
+	if (lock->pid > 0) {
+		add_gap(&t, &open);
+		text_addf(&t, "pid %jd", (intmax_t)lock->pid);
+	}
+	if (lock->command[0]) {
+		add_gap(&t, &open);
+		text_add_part(&t, lock->command, MOST_OF_COMMAND);
+	}
+	if (lock->reason[0]) {
+		add_gap(&t, &open);
+		text_add(&t, "\"");
+		text_add_part(&t, lock->reason, MOST_OF_REASON);
+		text_add(&t, "\"");
+	}
+	if (open)
+		text_add(&t, ")");
+	return out;
 }

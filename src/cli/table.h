@@ -45,7 +45,11 @@ enum rc table_json(struct buf *into, const char *location,
 void table_json_lock(struct json_out *j, const char *key,
 		     const struct lock_info *lock);
 
-/* `root@host (pid 4711, restic, "nightly")`, printable. Returns out. */
+/*
+ * `root@host (pid 4711, restic, "nightly")`, printable; a field that is very
+ * long is cut with "~". TABLE_HOLDER_SIZE holds all of it. Returns out.
+ */
+enum { TABLE_HOLDER_SIZE = 448 };
 char *table_holder(char *out, size_t size, const struct lock_info *lock);
 
 /* "12s", "5m03s": how long ago; "" when not known; never negative. */

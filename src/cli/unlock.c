@@ -12,7 +12,8 @@
 #include "util/log.h"
 #include "util/text.h"
 
-enum { PHRASE = 700 };
+/* A line: a holder, an id, and a sentence with many escapes. */
+enum { PHRASE = 2048, MOST_OF_WHY = 600 };
 
 /* One run of unlock. */
 struct breaking {
@@ -34,13 +35,12 @@ static bool has_prefix(const struct lock_info *info, const char *prefix)
 static void name_several(char *out, size_t size, const struct survey *s,
 			 const char *prefix)
 {
-	size_t len = 0;
+	struct text t = text_begin(out, size);
 
-	out[0] = '\0';
-	for (size_t i = 0; i < s->count && len < size; i++) {
+	for (size_t i = 0; i < s->count; i++) {
 		if (has_prefix(s->infos[i], prefix))
-			len += (size_t)snprintf(out + len, size - len, "%s%.20s",
-						len ? ", " : "", s->infos[i]->id);
+			text_addf(&t, "%s%.20s", t.len > 0 ? ", " : "",
+				  s->infos[i]->id);
 	}
 }
 
@@ -100,30 +100,35 @@ static bool is_chosen(const struct breaking *b, const struct lock_info *info)
 
 /* --- what is said ----------------------------------------------------------------------- */
 
-/* "exclusive lease 3f2a91bc of root@host (pid 12, restic)" */
-static void describe(char *out, size_t size, const struct breaking *b,
+/* "exclusive lease lock 3f2a91bc of root@host (pid 12, restic)" */
+static void describe(struct text *t, const struct breaking *b,
 		     const struct lock_info *info)
 {
-	char holder[PHRASE / 2], id[sizeof(info->id)], text[PHRASE];
-	int length = (int)b->id_length;
+	char holder[TABLE_HOLDER_SIZE], id[sizeof(info->id)];
+	struct text cut = text_begin(id, sizeof(id));
 
-	(void)table_holder(holder, sizeof(holder), info);
-	(void)snprintf(id, sizeof(id), "%.*s", length, info->id);
-	(void)snprintf(text, sizeof(text), "%s %s lock %s of %s",
-		       info->state == LOCK_WAITING ? "waiting"
-						   : lock_mode_word(info->mode),
-		       info->protocol, id, holder);
-	(void)text_printable(out, size, text);
+	text_addf(&cut, "%.*s", (int)b->id_length, info->id);
+	text_addf(t, "%s %s lock ",
+		  info->state == LOCK_WAITING ? "waiting"
+					      : lock_mode_word(info->mode),
+		  info->protocol);
+	text_add_printable(t, id);
+	text_addf(t, " of %s", table_holder(holder, sizeof(holder), info));
 }
 
 static void report(const struct breaking *b, const struct lock_info *info,
 		   const char *done, const char *why)
 {
-	char lock[PHRASE], shown[PHRASE];
+	char line[PHRASE];
+	struct text t = text_begin(line, sizeof(line));
 
-	describe(lock, sizeof(lock), b, info);
-	(void)printf("%s %s%s%s\n", done, lock, *why ? ": " : "",
-		     text_printable(shown, sizeof(shown), why));
+	text_addf(&t, "%s ", done);
+	describe(&t, b, info);
+	if (*why) {
+		text_add(&t, ": ");
+		text_add_printable(&t, why);
+	}
+	(void)puts(line);
 	(void)fflush(stdout);
 }
 
@@ -152,13 +157,16 @@ static enum rc remove_one(const struct survey_found *found,
 static bool agreed(const struct breaking *b, const struct lock_info *info,
 		   const char *why)
 {
-	char lock[PHRASE], question[2 * PHRASE];
+	char question[PHRASE];
+	struct text t = text_begin(question, sizeof(question));
 
 	if (b->o->yes || b->o->dry_run || !ask_possible())
 		return true;
-	describe(lock, sizeof(lock), b, info);
-	(void)snprintf(question, sizeof(question),
-		       "repolock: %s: %.300s. Break it?", lock, why);
+	text_add(&t, "repolock: ");
+	describe(&t, b, info);
+	text_add(&t, ": ");
+	text_add_part(&t, why, MOST_OF_WHY);
+	text_add(&t, ". Break it?");
 	return ask_yes(question);
 }
 

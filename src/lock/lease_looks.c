@@ -158,8 +158,9 @@ static void remember(const struct lease_looks *looks,
 	if (!describe(looks, look, line, sizeof(line) - 24))
 		goto out;
 	len = strlen(line);
-	len += (size_t)snprintf(line + len, sizeof(line) - len, "%" PRId64 "\n",
-				look->first.ns);
+	(void)snprintf(line + len, sizeof(line) - len, "%" PRId64 "\n",
+		       look->first.ns);
+	len = strlen(line);
 	(void)snprintf(temporary, sizeof(temporary), "%s.%d", look->uuid,
 		       (int)getpid());
 	fd = openat(dir, temporary,

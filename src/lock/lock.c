@@ -1,25 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lock/lock.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "lock/registry.h"
 #include "util/duration.h"
+#include "util/text.h"
 
 #define NAME_MAX_LENGTH 64
 
 /* "lease, file, flock" into out. */
 static void list_schemes(char *out, size_t size)
 {
-	size_t len = 0;
+	struct text t = text_begin(out, size);
 
-	out[0] = '\0';
 	for (const struct lock_scheme *s = lock_schemes; s->scheme; s++) {
-		if (s->scheme[0] == '\0' || len >= size)
-			continue;
-		len += (size_t)snprintf(out + len, size - len, "%s%s",
-					len ? ", " : "", s->scheme);
+		if (s->scheme[0] != '\0')
+			text_addf(&t, "%s%s", t.len > 0 ? ", " : "", s->scheme);
 	}
 }
 

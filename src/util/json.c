@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,12 +26,20 @@ static void add_text(struct json_out *j, const char *text)
 	add(j, text, strlen(text));
 }
 
-/* The escape for a byte below 0x20, or for a quote or backslash. */
-static void add_escape(struct json_out *j, unsigned char c)
+static void add_unit(struct json_out *j, uint32_t unit)
 {
-	char hex[3], code[8] = "\\u00";
+	const unsigned char bytes[] = { (unsigned char)(unit >> 8),
+					(unsigned char)unit };
+	char code[8] = "\\u";
 
-	switch (c) {
+	hex_encode(code + 2, bytes, sizeof(bytes));
+	add_text(j, code);
+}
+
+/* The escape for a quote, a backslash, or what is not printable. */
+static void add_escape(struct json_out *j, uint32_t code)
+{
+	switch (code) {
 	case '"':
 		add_text(j, "\\\"");
 		return;
@@ -46,12 +53,17 @@ static void add_escape(struct json_out *j, unsigned char c)
 		add_text(j, "\\t");
 		return;
 	default:
-		hex_encode(hex, &c, 1);
-		memcpy(code + 4, hex, sizeof(hex));
-		add_text(j, code);
+		break;
 	}
+	if (code > 0xffff) { /* as two halves, as UTF-16 has it */
+		add_unit(j, 0xd800 + ((code - 0x10000) >> 10));
+		code = 0xdc00 + (code & 0x3ff);
+	}
+	add_unit(j, code);
 }
 
+/* What a terminal may not be given is escaped as well: people look at JSON,
+ * and jq -r is not asked what it prints. */
 static void add_quoted(struct json_out *j, const char *value)
 {
 	const char *plain = value; /* what need not be changed is added whole */
@@ -61,8 +73,8 @@ static void add_quoted(struct json_out *j, const char *value)
 		uint32_t code = 0;
 		size_t len = utf8_next(value, &code);
 
-		if (len > 0 && code >= 0x20 && code != '"' && code != '\\' &&
-		    code != 0x7f) {
+		if (len > 0 && utf8_is_printable(code) && code != '"' &&
+		    code != '\\') {
 			value += len;
 			continue;
 		}
@@ -70,8 +82,9 @@ static void add_quoted(struct json_out *j, const char *value)
 		if (len == 0)
 			add_text(j, "\xef\xbf\xbd"); /* U+FFFD */
 		else
-			add_escape(j, (unsigned char)code);
-		plain = ++value;
+			add_escape(j, code);
+		value += len > 0 ? len : 1;
+		plain = value;
 	}
 	add(j, plain, (size_t)(value - plain));
 	add_text(j, "\"");
@@ -129,20 +142,20 @@ void json_out_seconds(struct json_out *j, const char *key, nsec span)
 {
 	uint64_t ns = span < 0 ? 0 - (uint64_t)span : (uint64_t)span;
 	char text[40];
-	int len;
+	struct text t = text_begin(text, sizeof(text));
 
 	if (span >= NSEC_FOREVER) {
 		json_out_null(j, key);
 		return;
 	}
-	len = snprintf(text, sizeof(text), "%s%" PRIu64 ".%09" PRIu64,
-		       span < 0 ? "-" : "", ns / 1000000000, ns % 1000000000);
-	while (text[len - 1] == '0')
-		len--;
-	if (text[len - 1] == '.')
-		len--;
+	text_addf(&t, "%s%" PRIu64 ".%09" PRIu64, span < 0 ? "-" : "",
+		  ns / 1000000000, ns % 1000000000);
+	while (text[t.len - 1] == '0')
+		t.len--;
+	if (text[t.len - 1] == '.')
+		t.len--;
 	add_key(j, key);
-	add(j, text, (size_t)len);
+	add(j, text, t.len);
 }
 
 void json_out_bool(struct json_out *j, const char *key, bool value)

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "util/text.h"
+
 static atomic_bool debug;
 
 void log_enable_debug(void)
@@ -21,25 +23,20 @@ bool log_debug_enabled(void)
 
 void log_debug(const char *format, ...)
 {
-	static const char front[] = "repolock: debug: ";
-	const size_t at = sizeof(front) - 1;
-	char line[1024];
+	char raw[1024], line[2 * sizeof(raw)];
+	struct text t = text_begin(line, sizeof(line) - 1);
 	int saved = errno;
 	va_list args;
-	size_t len;
-	int n;
 
 	if (!log_debug_enabled())
 		return;
-	(void)snprintf(line, sizeof(line), "%s", front);
 	va_start(args, format);
-	n = vsnprintf(line + at, sizeof(line) - at, format, args);
+	(void)vsnprintf(raw, sizeof(raw), format, args);
 	va_end(args);
-	len = n < 0 ? at : at + (size_t)n;
-	if (len > sizeof(line) - 1)
-		len = sizeof(line) - 1;
-	line[len] = '\n';
+	text_add(&t, "repolock: debug: ");
+	text_add_printable(&t, raw);
+	line[t.len] = '\n';
 	/* A trace that cannot be written must not change what is traced. */
-	(void)!write(STDERR_FILENO, line, len + 1);
+	(void)!write(STDERR_FILENO, line, t.len + 1);
 	errno = saved;
 }

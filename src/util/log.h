@@ -3,7 +3,7 @@
  * Debug output ("-vv"): lines on stderr, off unless switched on. Only for
  * traces of what was asked of a store or a peer; what a user should know
  * travels as struct err or struct notice instead, and cli/ says it.
- * One write(2) a line; safe from any thread.
+ * One write(2) a line, foreign names in it escaped; safe from any thread.
  */
 #ifndef UTIL_LOG_H
 #define UTIL_LOG_H

@@ -2,6 +2,7 @@
 #include "util/text.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -325,31 +326,32 @@ size_t utf8_next(const char *in, uint32_t *code)
 	return len;
 }
 
-/* May a terminal be given it? Not what moves the cursor or turns the
- * direction of writing, which would let a name pose as another. */
-static bool is_printable(uint32_t code)
+bool utf8_is_printable(uint32_t code)
 {
 	return code >= 0x20 && (code < 0x7f || code > 0x9f) && code != 0x061c &&
 	       code != 0xfeff && (code < 0x200b || code > 0x200f) &&
 	       (code < 0x2028 || code > 0x202e) &&
-	       (code < 0x2060 || code > 0x206f);
+	       (code < 0x2060 || code > 0x206f) &&
+	       (code < 0xfff9 || code > 0xfffb) &&
+	       (code < 0xe0000 || code > 0xe0fff);
 }
 
-char *text_printable(char *out, size_t size, const char *in)
+/* As much of `in` as fits, printable. Returns what did not; *len grows. */
+static const char *show(char *out, size_t size, size_t *len, const char *in)
 {
-	size_t room = size - 1;
-	char *to = out;
+	size_t room = size - 1 - *len;
+	char *to = out + *len;
 
 	while (*in != '\0') {
 		uint32_t code = 0;
-		size_t len = utf8_next(in, &code);
+		size_t step = utf8_next(in, &code);
 
-		if (len > 0 && is_printable(code)) {
-			if (len > room)
+		if (step > 0 && utf8_is_printable(code)) {
+			if (step > room)
 				break;
-			to = mempcpy(to, in, len);
-			room -= len;
-			in += len;
+			to = mempcpy(to, in, step);
+			room -= step;
+			in += step;
 			continue;
 		}
 		if (room < 4)
@@ -360,5 +362,103 @@ char *text_printable(char *out, size_t size, const char *in)
 		room -= 4;
 	}
 	*to = '\0';
+	*len = (size_t)(to - out);
+	return in;
+}
+
+char *text_printable(char *out, size_t size, const char *in)
+{
+	size_t len = 0;
+
+	(void)show(out, size, &len, in);
 	return out;
+}
+
+/* --- strings built in a fixed room --- */
+
+struct text text_begin(char *out, size_t size)
+{
+	out[0] = '\0';
+	return (struct text){ .out = out, .size = size };
+}
+
+/* End with `mark`, at `end` at the latest. */
+static void mark_cut(struct text *t, size_t end, const char *mark)
+{
+	size_t len = strlen(mark);
+	size_t keep = end > len ? end - len : 0;
+
+	if (keep > t->len)
+		keep = t->len;
+	/* Not behind the first bytes of a character. */
+	while (keep > 0 && keep < t->len &&
+	       ((unsigned char)t->out[keep] & 0xc0) == 0x80)
+		keep--;
+	t->len = keep;
+	if (len <= end)
+		t->len = (size_t)((char *)mempcpy(t->out + keep, mark, len) -
+				  t->out);
+	t->out[t->len] = '\0';
+}
+
+/* The piece behind t->len was wanted to be `wanted` bytes; those that fit are
+ * there, and a NUL. */
+static void take_piece(struct text *t, size_t wanted)
+{
+	size_t room = t->size - 1 - t->len;
+
+	t->cut = wanted > room;
+	t->len += t->cut ? room : wanted;
+	if (t->cut)
+		mark_cut(t, t->size - 1, "...");
+}
+
+void text_add(struct text *t, const char *in)
+{
+	size_t len = strlen(in);
+
+	if (t->cut)
+		return;
+	(void)text_copy(t->out + t->len, t->size - t->len, in);
+	take_piece(t, len);
+}
+
+void text_addf(struct text *t, const char *format, ...)
+{
+	va_list args;
+	int wanted;
+
+	if (t->cut)
+		return;
+	va_start(args, format);
+	wanted = vsnprintf(t->out + t->len, t->size - t->len, format, args);
+	va_end(args);
+	if (wanted < 0) /* not even part of it can be believed */
+		t->out[t->len] = '\0';
+	else
+		take_piece(t, (size_t)wanted);
+}
+
+void text_add_printable(struct text *t, const char *in)
+{
+	if (t->cut)
+		return;
+	t->cut = *show(t->out, t->size, &t->len, in) != '\0';
+	if (t->cut)
+		mark_cut(t, t->size - 1, "...");
+}
+
+void text_add_part(struct text *t, const char *in, size_t most)
+{
+	size_t room = t->size - 1 - t->len;
+	size_t end = t->len + most;
+
+	if (t->cut)
+		return;
+	if (most >= room) {
+		text_add_printable(t, in);
+		return;
+	}
+	if (*show(t->out, end + 1, &t->len, in) != '\0')
+		mark_cut(t, end, "~");
 }

@@ -12,6 +12,28 @@
 
 #include "util/clock.h"
 
+/*
+ * A string built piece by piece in a room of fixed size; always terminated.
+ * What does not fit is left out: the string then ends with "...", cut within
+ * no character, and takes nothing more.
+ */
+struct text {
+	char *out;
+	size_t size; /* of the room, with the NUL; at least 1 */
+	size_t len;
+	bool cut; /* something did not fit */
+};
+
+struct text text_begin(char *out, size_t size);
+void text_add(struct text *t, const char *in);
+void text_addf(struct text *t, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Foreign text, as text_printable shows it. */
+void text_add_printable(struct text *t, const char *in);
+/* Foreign text that may take up so many bytes, so that it leaves room for
+ * what comes after it; cut with "~". */
+void text_add_part(struct text *t, const char *in, size_t most);
+
 /* Copy with cutting; always terminated. True if all of it fitted. */
 bool text_copy(char *out, size_t size, const char *in);
 
@@ -24,6 +46,10 @@ bool hex_decode(void *out, size_t len, const char *hex);
 /* One character of UTF-8, strictly (no surrogates, nothing overlong): how many
  * bytes it takes, and which it is; 0 at the end or where it is none. */
 size_t utf8_next(const char *in, uint32_t *code);
+
+/* May a terminal be given it? Not what moves the cursor, is not to be seen, or
+ * turns the direction of writing, which would let a name pose as another. */
+bool utf8_is_printable(uint32_t code);
 
 /* getrandom(2); never fails on a running system, aborts if it does. */
 void random_bytes(void *out, size_t len);
