@@ -5,28 +5,7 @@
 # shellcheck disable=SC2016,SC2034,SC2154
 
 load lib/common
-
-setup()
-{
-	command -v borg >/dev/null || skip "there is no borg"
-	common_setup
-	export BORG_BASE_DIR=$T/base BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes
-	export BORG_RELOCATED_REPO_ACCESS_IS_OK=yes BORG_EXIT_CODES=legacy
-	unset BORG_REPO BORG_HOST_ID
-	REPO=$T/repo
-	LOC=borg:$REPO
-	borg init -e none "$REPO"
-}
-
-teardown()
-{
-	common_teardown
-}
-
-nothing_locked()
-{
-	is '' "$(find "$T/repo" -path '*/lock*')"
-}
+load lib/borg
 
 # What stands there of locks, without the pid that tells one from another.
 shape_of_lock()

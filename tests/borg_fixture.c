@@ -253,7 +253,7 @@ void done(struct lock *lock)
 	lock_close(lock);
 }
 
-static bool keep(void *context, const struct lock_info *info)
+bool keep_in_listed(void *context, const struct lock_info *info)
 {
 	int *count = context;
 
@@ -267,7 +267,7 @@ int list(void)
 {
 	struct lock *lock = OPEN(.listing = true);
 	int count = 0;
-	enum rc rc = lock->ops->list(lock, keep, &count, &patient, &e);
+	enum rc rc = lock->ops->list(lock, keep_in_listed, &count, &patient, &e);
 
 	ck_assert_msg(rc == RC_OK, "%s: %s", rc_name(rc), e.text);
 	lock_close(lock);

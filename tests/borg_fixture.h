@@ -52,6 +52,8 @@ int loss_fd(struct lock *lock);
 /* How many there are; the first 16 of them in listed. */
 extern struct lock_info listed[16];
 int list(void);
+/* For a list of one's own; context: an int that counts them. */
+bool keep_in_listed(void *context, const struct lock_info *info);
 enum rc remove_id(const char *id, bool force);
 /* Released and closed. */
 void done(struct lock *lock);

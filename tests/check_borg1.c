@@ -255,11 +255,11 @@ static enum rc acquire_behind_an_edit(struct lock *l)
 	pid_t child;
 	enum rc rc;
 
-	plant_exclusive("far@2", 9);
+	make_exclusive_dir();
+	repo_write("lock.exclusive/far@2.9-0", "");
 	child = fork();
 	if (child == 0) {
 		(void)usleep(20 * 1000);
-		repo_delete("lock.roster");
 		repo_delete("lock.exclusive/far@2.9-0");
 		repo_delete("lock.exclusive");
 		_exit(0);
@@ -402,6 +402,7 @@ START_TEST(an_unreadable_roster_is_respected)
 	struct lock *l = OPEN(.mode = mode, .clear = LOCK_BREAK_ALL);
 
 	repo_write("lock.roster", muddles[_i / 2]);
+	repo_set_age("lock.roster", 60); /* nobody is writing it */
 	ck_assert_int_eq(acquire(l), RC_BUSY);
 	ck_assert_int_eq(holder.state, LOCK_UNREADABLE);
 	ck_assert_str_eq(repo_read("lock.roster"), muddles[_i / 2]);
@@ -555,10 +556,32 @@ START_TEST(a_roster_that_stays_unreadable_is_a_loss)
 	while ((rc = refresh(l)) == RC_RETRY)
 		;
 	ck_assert_int_eq(rc, RC_LOST);
+	/* Our entry may be in there still. */
+	ck_assert_int_eq(release(l), RC_RETRY);
+	ck_assert_ptr_nonnull(strstr(e.text, "stays in lock.roster"));
+	repo_delete("lock.roster");
 	ck_assert_int_eq(release(l), RC_LOST);
 	lock_close(l);
 }
 END_TEST
+
+/* A lock whose store fails by script. */
+static struct lock *open_faulty(struct want want, struct store **store)
+{
+	struct lock_wish wish = { .mode = want.mode, .wait = !want.hasty };
+	struct borg_host host;
+	struct self self;
+	struct lock *l = NULL;
+
+	self_fill(&self);
+	wish.self = &self;
+	ck_assert_int_eq(borg_host_fill(&host, &self, &e), RC_OK);
+	ck_assert_int_eq(
+		store_open(store, "", repo, &borg1_manners, &patient, &e), RC_OK);
+	*store = faulty_open(*store);
+	ck_assert_int_eq(borg1_open(&l, &wish, *store, &host, &e), RC_OK);
+	return l;
+}
 
 static void break_and_take(void *unused)
 {
@@ -575,20 +598,10 @@ START_TEST(a_lock_that_is_broken_while_it_is_taken_is_not_had)
 					  .how = FAULT_BEFORE,
 					  .meanwhile = break_and_take },
 					{ 0 } };
-	struct lock_wish wish = { .mode = LOCK_EXCLUSIVE };
-	struct borg_host host;
+	struct want want = { .mode = LOCK_EXCLUSIVE, .hasty = true };
 	struct store *store;
-	struct self self;
-	struct lock *l;
+	struct lock *l = open_faulty(want, &store);
 
-	self_fill(&self);
-	wish.self = &self;
-	ck_assert_int_eq(borg_host_fill(&host, &self, &e), RC_OK);
-	ck_assert_int_eq(
-		store_open(&store, "", repo, &borg1_manners, &patient, &e),
-		RC_OK);
-	store = faulty_open(store);
-	ck_assert_int_eq(borg1_open(&l, &wish, store, &host, &e), RC_OK);
 	faulty_script(store, script);
 	ck_assert_int_eq(acquire(l), RC_RETRY);
 	ck_assert_str_eq(repo_names("lock.exclusive"), "far@2.9-0");
@@ -614,6 +627,230 @@ START_TEST(a_lost_lock_is_not_taken_from_who_has_it_now)
 	ck_assert_str_eq(repo_read("lock.roster"),
 			 "{\"exclusive\": [[\"far@2\", 9, 0]]}");
 	lock_close(l);
+}
+END_TEST
+
+/* --- a roster that others write in place --- */
+
+static char whole_roster[256];
+
+static void half_write(void *unused)
+{
+	(void)unused;
+	text_copy(whole_roster, sizeof(whole_roster), repo_read("lock.roster"));
+	make_exclusive_dir();
+	repo_write("lock.exclusive/far@2.9-0", "");
+	repo_write("lock.roster", "{\"shared\": [[\"fa");
+}
+
+static void write_the_rest(void *unused)
+{
+	(void)unused;
+	repo_write("lock.roster", whole_roster);
+	repo_delete("lock.exclusive/far@2.9-0");
+	repo_delete("lock.exclusive");
+}
+
+/* The first look finds it half written, the fifth whole. */
+static const struct fault slow_writer[] = {
+	{ FAULTY_GET, .nth = 1, .how = FAULT_BEFORE, .meanwhile = half_write },
+	{ FAULTY_GET, .nth = 5, .how = FAULT_BEFORE, .meanwhile = write_the_rest },
+	{ 0 }
+};
+
+START_TEST(p6_a_half_written_roster_is_asked_again_at_release)
+{
+	struct store *store;
+	struct lock *l = open_faulty((struct want){ .mode = LOCK_SHARED },
+				     &store);
+
+	ck_assert_int_eq(acquire(l), RC_OK);
+	faulty_script(store, slow_writer);
+	ck_assert_int_eq(release(l), RC_OK);
+	ck_assert_str_eq(repo_names(""), SOUND);
+	lock_close(l);
+}
+END_TEST
+
+START_TEST(p6_a_half_written_roster_is_asked_again_at_refresh)
+{
+	struct store *store;
+	struct lock *l = open_faulty((struct want){ .mode = LOCK_SHARED },
+				     &store);
+
+	ck_assert_int_eq(acquire(l), RC_OK);
+	faulty_script(store, slow_writer);
+	ck_assert_int_eq(refresh(l), RC_OK);
+	done(l);
+}
+END_TEST
+
+START_TEST(p6_a_half_written_roster_is_asked_again_at_acquire)
+{
+	struct want want = { .mode = LOCK_SHARED, .hasty = true };
+	struct store *store;
+	struct lock *l = open_faulty(want, &store);
+	const struct fault meanwhile[] = { { FAULTY_LIST, .nth = 4,
+					     .how = FAULT_BEFORE,
+					     .meanwhile = write_the_rest },
+					   { 0 } };
+
+	plant_shared("far@2", 9);
+	half_write(NULL);
+	faulty_script(store, meanwhile);
+	/* Nor is who edits taken for a holder. */
+	ck_assert_int_eq(acquire(l), RC_OK);
+	ck_assert_int_eq(release(l), RC_OK);
+	ck_assert_str_eq(repo_read("lock.roster"), whole_roster);
+	lock_close(l);
+}
+END_TEST
+
+START_TEST(p6_who_is_on_the_roster_is_no_editor)
+{
+	struct want want = { .mode = LOCK_SHARED, .hasty = true };
+	struct store *store;
+	struct lock *l = open_faulty(want, &store);
+
+	plant_exclusive("far@2", 9);
+	faulty_script(store, (struct fault[]){ { 0 } });
+	ck_assert_int_eq(acquire(l), RC_BUSY);
+	ck_assert_int_le(faulty_count(store, FAULTY_LIST), 2);
+	done(l);
+}
+END_TEST
+
+static int listed_count(struct lock *l)
+{
+	int count = 0;
+
+	ck_assert_int_eq(l->ops->list(l, keep_in_listed, &count, &patient, &e),
+			 RC_OK);
+	return count;
+}
+
+START_TEST(p6_a_half_written_roster_is_asked_again_by_a_listing)
+{
+	struct store *store;
+	struct lock *l = open_faulty((struct want){ .mode = LOCK_SHARED },
+				     &store);
+
+	plant_shared("far@2", 9);
+	faulty_script(store, slow_writer);
+	ck_assert_int_eq(listed_count(l), 1);
+	ck_assert_int_eq(listed[0].state, LOCK_HELD);
+	faulty_heal(store);
+	repo_write("lock.roster", "{");
+	ck_assert_int_eq(listed_count(l), 1);
+	ck_assert_int_eq(listed[0].state, LOCK_UNREADABLE);
+	done(l);
+}
+END_TEST
+
+/* Instead of waiting for it. */
+static void ten_seconds_pass(struct lock *l)
+{
+	borg1_of(l)->release_since = boot_add(boot_now(), -10 * NSEC_PER_SEC);
+}
+
+START_TEST(p6_an_entry_that_must_stay_is_named_with_its_cure)
+{
+	struct lock *l = OPEN(.mode = LOCK_SHARED);
+	char id[72], cure[200];
+
+	ck_assert_int_eq(acquire(l), RC_OK);
+	text_copy(id, sizeof(id), mine.id);
+	make_exclusive_dir();
+	repo_write("lock.exclusive/far@2.9-0", "");
+	ck_assert_int_eq(release(l), RC_RETRY);
+	ten_seconds_pass(l);
+	ck_assert_int_eq(release(l), RC_FAILED);
+	ck_assert_ptr_nonnull(strstr(e.text, "held by far, pid 9"));
+	(void)snprintf(cure, sizeof(cure),
+		       "entry %.8s stays in lock.roster and keeps writers out: "
+		       "repolock unlock -r borg:%s --force %.8s",
+		       id, repo, id);
+	ck_assert_ptr_nonnull(strstr(e.text, cure));
+	ck_assert_int_eq(remove_id(id, true), RC_BUSY);
+	ck_assert_ptr_nonnull(strstr(e.text, "held by far, pid 9"));
+	repo_delete("lock.exclusive/far@2.9-0");
+	repo_delete("lock.exclusive");
+	ck_assert_int_eq(remove_id(id, true), RC_OK);
+	ck_assert_str_eq(repo_names(""), SOUND);
+	lock_close(l);
+}
+END_TEST
+
+START_TEST(p6_an_entry_in_a_roster_that_stays_unreadable_is_not_called_gone)
+{
+	struct lock *l = OPEN(.mode = LOCK_SHARED);
+	char saved[256];
+
+	ck_assert_int_eq(acquire(l), RC_OK);
+	text_copy(saved, sizeof(saved), repo_read("lock.roster"));
+	repo_write("lock.roster", "{");
+	ck_assert_int_eq(release(l), RC_RETRY);
+	ck_assert(!repo_has("lock.exclusive"));
+	ten_seconds_pass(l);
+	ck_assert_int_eq(release(l), RC_FAILED);
+	ck_assert_ptr_nonnull(strstr(e.text, "stays in lock.roster"));
+	repo_write("lock.roster", saved);
+	done(l);
+	ck_assert_str_eq(repo_names(""), SOUND);
+}
+END_TEST
+
+START_TEST(p6_an_entry_that_is_gone_is_a_loss)
+{
+	struct lock *l = OPEN(.mode = LOCK_SHARED);
+
+	ck_assert_int_eq(acquire(l), RC_OK);
+	plant_shared("far@2", 9);
+	ck_assert_int_eq(release(l), RC_LOST);
+	ck_assert_int_eq(release(l), RC_OK);
+	lock_close(l);
+}
+END_TEST
+
+START_TEST(p6_an_edit_whose_answer_is_lost_is_no_loss)
+{
+	const struct fault script[] = {
+		{ FAULTY_PUT, .nth = 3, .how = FAULT_LOSE }, { 0 }
+	};
+	struct store *store;
+	struct lock *l = open_faulty((struct want){ .mode = LOCK_SHARED },
+				     &store);
+
+	plant_shared("far@2", 9);
+	ck_assert_int_eq(acquire(l), RC_OK);
+	faulty_script(store, script);
+	ck_assert_int_eq(release(l), RC_UNKNOWN);
+	ck_assert_str_eq(repo_read("lock.roster"),
+			 "{\"shared\": [[\"far@2\", 9, 0]]}");
+	ck_assert_int_eq(release(l), RC_OK);
+	lock_close(l);
+}
+END_TEST
+
+START_TEST(p6_a_roster_is_not_lost_while_somebody_may_be_writing_it)
+{
+	struct lock *l = OPEN(.mode = LOCK_SHARED);
+	const nsec longer_than_grace = 6 * NSEC_PER_SEC;
+
+	ck_assert_int_eq(acquire(l), RC_OK);
+	half_write(NULL);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(refresh(l), RC_RETRY);
+		borg1_of(l)->muddled_since = boot_add(boot_now(),
+						      -longer_than_grace);
+	}
+	ck_assert_int_eq(refresh(l), RC_RETRY);
+	write_the_rest(NULL);
+	repo_write("lock.roster", "{");
+	borg1_of(l)->muddled_since = boot_add(boot_now(), -longer_than_grace);
+	ck_assert_int_eq(refresh(l), RC_LOST);
+	repo_write("lock.roster", whole_roster);
+	done(l);
 }
 END_TEST
 
@@ -913,6 +1150,19 @@ static void add_admin_tests(TCase *t)
 	tcase_add_test(t, a_lock_that_was_taken_anew_is_another_one);
 	tcase_add_test(t,
 		       malformed_and_unreadable_ones_are_listed_and_go_by_force);
+	tcase_add_test(t, p6_a_half_written_roster_is_asked_again_at_release);
+	tcase_add_test(t, p6_a_half_written_roster_is_asked_again_at_refresh);
+	tcase_add_test(t, p6_a_half_written_roster_is_asked_again_at_acquire);
+	tcase_add_test(t, p6_who_is_on_the_roster_is_no_editor);
+	tcase_add_test(t, p6_a_half_written_roster_is_asked_again_by_a_listing);
+	tcase_add_test(t, p6_an_entry_that_must_stay_is_named_with_its_cure);
+	tcase_add_test(
+		t,
+		p6_an_entry_in_a_roster_that_stays_unreadable_is_not_called_gone);
+	tcase_add_test(t, p6_an_entry_that_is_gone_is_a_loss);
+	tcase_add_test(t, p6_an_edit_whose_answer_is_lost_is_no_loss);
+	tcase_add_test(t,
+		       p6_a_roster_is_not_lost_while_somebody_may_be_writing_it);
 	tcase_add_test(t, a_borg_that_waits_is_listed_as_waiting);
 	tcase_add_test(t, what_a_crash_left_of_waiting_is_removed);
 	tcase_add_test(t, an_entry_whose_file_is_missing_is_told_of);

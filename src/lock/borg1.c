@@ -23,8 +23,8 @@
 
 #include "util/text.h"
 
-/* borg believes an unreadable roster to be empty, so that somebody may come
- * in. */
+/* borg takes an unreadable roster for an empty one, so that somebody may come
+ * in; counted while nobody is there who may be writing it. */
 #define MUDDLE_GRACE (5 * NSEC_PER_SEC)
 
 /* How often a holder and a waiter look where they are woken by changes (dead
@@ -38,12 +38,15 @@
 /* Who edits the roster has lock.exclusive for a moment only. One who does not
  * wait must not take that for a lock that is held: it looks at one that is
  * this young until it is not, or so long. */
-#define EDIT_AGE NSEC_PER_SEC
-#define EDIT_PATIENCE (150 * NSEC_PER_MSEC)
+#define EDIT_AGE (2 * NSEC_PER_SEC)
+#define EDIT_PATIENCE (1 * NSEC_PER_SEC)
 #define EDIT_PAUSE (10 * NSEC_PER_MSEC)
 
-/* How long a release waits for its turn at the roster, at most. */
-#define RELEASE_PATIENCE (20 * NSEC_PER_SEC)
+/* How long a release tries to take our entry off the roster: in all, and in
+ * one call, so that what it waits for is reported meanwhile. While our entry
+ * is there no borg keeps lock.exclusive for longer than an edit takes. */
+#define RELEASE_PATIENCE (10 * NSEC_PER_SEC)
+#define RELEASE_ONCE (1500 * NSEC_PER_MSEC)
 
 /* A name for temporary files that nobody takes for a lock. */
 const struct store_manners borg1_manners = { .temporary = "%s.%s.tmp" };
@@ -115,6 +118,25 @@ static enum rc describe_mine(struct borg1_lock *l, struct lock_info *mine,
 	return borg1_describe_file(l, &f, mine, e);
 }
 
+/* Is whose file acquire found in lock.exclusive on the roster as well? Then it
+ * is no mere edit. */
+static bool obstacle_is_held(struct borg1_lock *l, const struct call *call)
+{
+	struct borg_roster r = { 0 };
+	struct borg_owner owner;
+	struct store_tag tag;
+	struct err why;
+	bool held;
+
+	if (l->obstacle != OBSTACLE_FILE ||
+	    !borg1_name_parse(&owner, l->obstacle_file))
+		return l->obstacle == OBSTACLE_FILE;
+	held = borg1_roster_read(l, &r, &tag, call, &why) == RC_OK &&
+	       borg_roster_has(&r, LOCK_EXCLUSIVE, &owner);
+	borg_roster_release(&r);
+	return held;
+}
+
 /* Without -n a waiter is woken anyway. */
 static enum rc take_unless_held(struct borg1_lock *l, struct lock_info *holder,
 				const struct call *call, struct err *e)
@@ -130,7 +152,7 @@ static enum rc take_unless_held(struct borg1_lock *l, struct lock_info *holder,
 			return rc;
 		age = wall_now().ns - holder->since.ns;
 		if (age < -EDIT_AGE || age > EDIT_AGE ||
-		    boot_reached(boot_now(), until) ||
+		    boot_reached(boot_now(), until) || obstacle_is_held(l, call) ||
 		    call_pause(call, EDIT_PAUSE, &why) != RC_OK)
 			return rc;
 	}
@@ -289,12 +311,14 @@ static enum rc borg1_wait(struct lock *lock, nsec patience,
 
 /* --- refresh, which is to look whether it is still there --- */
 
-/* borg takes an unreadable roster for an empty one: nobody is kept out. */
-static enum rc muddled(struct borg1_lock *l, struct err *e)
+/* borg takes an unreadable roster for an empty one: nobody is kept out, but by
+ * one who may be writing it. */
+static enum rc muddled(struct borg1_lock *l, const struct call *call,
+		       struct err *e)
 {
 	struct boot now = boot_now();
 
-	if (l->muddled_since.ns == 0)
+	if (l->muddled_since.ns == 0 || borg1_is_edited(l, call))
 		l->muddled_since = now;
 	if (boot_until(l->muddled_since, now) < MUDDLE_GRACE)
 		return err_context(e, RC_RETRY, "looking again");
@@ -309,7 +333,7 @@ static enum rc look_shared(struct borg1_lock *l, const struct call *call,
 	enum rc rc = borg1_roster_load(l, &r, &tag, call, e);
 
 	if (rc == RC_MALFORMED)
-		return muddled(l, e);
+		return muddled(l, call, e);
 	if (rc != RC_OK)
 		return rc;
 	l->muddled_since = (struct boot){ 0 };
@@ -384,7 +408,8 @@ static int borg1_loss_fd(struct lock *lock)
 
 /* --- release --- */
 
-/* Is our entry in there? Without lock.exclusive. */
+/* Is our entry in there? Without lock.exclusive, so that what cannot be read
+ * may be half written: then nobody has seen it gone. */
 static enum rc look_enlisted(struct borg1_lock *l, bool *is,
 			     const struct call *call, struct err *e)
 {
@@ -394,7 +419,7 @@ static enum rc look_enlisted(struct borg1_lock *l, bool *is,
 
 	if (rc != RC_OK && rc != RC_MALFORMED)
 		return rc;
-	*is = rc == RC_OK && borg_roster_has(&r, l->mode, &l->own);
+	*is = rc == RC_MALFORMED || borg_roster_has(&r, l->mode, &l->own);
 	borg_roster_release(&r);
 	return RC_OK;
 }
@@ -419,33 +444,77 @@ static enum rc look_entered(struct borg1_lock *l, const struct call *call,
 	return RC_OK;
 }
 
-/* Our entry is in the roster. Only who has lock.exclusive may take it off. */
-static enum rc release_entry(struct borg1_lock *l, const struct call *call,
-			     struct err *e)
+/* Our shared entry is still there, for the reason in *e. It keeps writers out,
+ * so whoever reads this must be able to remove it. */
+static enum rc stays(struct borg1_lock *l, enum rc rc, struct err *e)
+{
+	bool by_others = rc == RC_BUSY || rc == RC_MALFORMED;
+	struct lock_info own = { 0 };
+	struct err why = *e, ignored;
+	struct boot now = boot_now();
+
+	if (l->release_since.ns == 0)
+		l->release_since = now;
+	(void)borg1_entry_id(l, &own, &ignored);
+	(void)err_set(e, rc,
+		      "%.64s; our entry %.8s stays in " ROSTER
+		      " and keeps writers out: repolock unlock -r borg:%.80s "
+		      "--force %.8s",
+		      why.text, own.id, l->store->shown, own.id);
+	if (!by_others)
+		return rc;
+	return boot_until(l->release_since, now) < RELEASE_PATIENCE ? RC_RETRY
+								    : RC_FAILED;
+}
+
+/* Only who has lock.exclusive may take it off. RC_LOST: it was not there. */
+static enum rc release_shared(struct borg1_lock *l, const struct call *call,
+			      struct err *e)
+{
+	bool tried = l->delisting;
+	enum rc rc = RC_OK;
+
+	if (l->release_since.ns == 0)
+		l->release_since = boot_now();
+	if (!l->entered)
+		rc = borg1_take_patiently(l, RELEASE_ONCE, call, e);
+	if (rc == RC_OK) {
+		rc = borg1_delist(l, &l->own, LOCK_SHARED, call, e);
+		/* Unreadable, it was not written to. */
+		l->delisting = tried || (rc != RC_MALFORMED && rc != RC_LOST);
+	}
+	if (rc == RC_LOST && tried)
+		return RC_OK;
+	return rc == RC_OK || rc == RC_LOST ? rc : stays(l, rc, e);
+}
+
+/* The entry of an exclusive lock blocks nobody: it need not be taken off while
+ * others are in there, nor where it cannot be found. */
+static enum rc release_exclusive(struct borg1_lock *l, const struct call *call,
+				 struct err *e)
 {
 	enum rc rc = RC_OK;
 
 	if (!l->entered)
-		rc = borg1_take_patiently(
-			l, l->mode == LOCK_SHARED ? RELEASE_PATIENCE : 0, call,
-			e);
-	/* One of an exclusive lock that was broken blocks nobody: it need not
-	 * be taken off while others are in there. */
-	if (rc == RC_BUSY && l->mode == LOCK_EXCLUSIVE)
-		return RC_OK;
+		rc = borg1_take_patiently(l, 0, call, e);
 	if (rc == RC_BUSY)
-		return err_set(e, RC_RETRY,
-			       EXCLUSIVE " is taken, so that our entry cannot "
-					 "be removed from " ROSTER);
+		return RC_OK;
 	if (rc == RC_OK)
-		rc = borg1_delist(l, &l->own, l->mode, call, e);
+		rc = borg1_delist(l, &l->own, LOCK_EXCLUSIVE, call, e);
 	return rc == RC_LOST || rc == RC_MALFORMED ? RC_OK : rc;
+}
+
+static void forget_release(struct borg1_lock *l)
+{
+	l->leaving = l->delisting = false;
+	l->release_since = (struct boot){ 0 };
 }
 
 static enum rc borg1_release(struct lock *lock, const struct call *call,
 			     struct err *e)
 {
 	struct borg1_lock *l = borg1_of(lock);
+	bool shared = l->mode == LOCK_SHARED;
 	bool is = false, lost;
 	struct err why;
 	enum rc rc = RC_OK;
@@ -458,11 +527,15 @@ static enum rc borg1_release(struct lock *lock, const struct call *call,
 		rc = look_enlisted(l, &is, call, e);
 	if (rc != RC_OK)
 		return rc;
-	lost = l->held && !l->leaving &&
-	       !(l->mode == LOCK_SHARED ? is : l->entered);
-	l->leaving = true;
+	lost = l->held &&
+	       (shared ? !is && !l->delisting : !l->entered && !l->leaving);
 	if (is)
-		rc = release_entry(l, call, e);
+		rc = shared ? release_shared(l, call, e)
+			    : release_exclusive(l, call, e);
+	if (rc == RC_LOST) {
+		lost = l->held;
+		rc = RC_OK;
+	}
 	if (rc == RC_OK)
 		l->enlisted = false;
 	/* Whatever became of the entry: nobody is to wait for us now. */
@@ -472,7 +545,8 @@ static enum rc borg1_release(struct lock *lock, const struct call *call,
 	}
 	if (rc != RC_OK)
 		return rc;
-	l->held = l->leaving = false;
+	l->held = false;
+	forget_release(l);
 	return lost ? err_set(e, RC_LOST, "it had been removed by somebody")
 		    : RC_OK;
 }

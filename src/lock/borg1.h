@@ -31,7 +31,9 @@ struct borg1_lock {
 	bool enlisted;             /* the roster has, or may have, our entry */
 	bool held;                 /* acquire said so */
 	bool leaving;              /* what is gone may be so by our own doing */
+	bool delisting;            /* likewise our entry of the roster */
 	struct boot muddled_since; /* roster unreadable while we hold; 0: no */
+	struct boot release_since; /* our entry could not be taken off; 0: no */
 
 	/* What acquire met last, for wait. */
 	enum obstacle obstacle;
@@ -62,6 +64,11 @@ enum rc borg1_describe_entry(const struct borg1_lock *l,
 			     const struct borg_owner *owner,
 			     enum lock_mode mode, struct wall written,
 			     struct lock_info *info, struct err *e);
+/* The id under which our own entry of the roster is listed. */
+enum rc borg1_entry_id(const struct borg1_lock *l, struct lock_info *info,
+		       struct err *e);
+/* For sentences: who has lock.exclusive. */
+void borg1_whose(char *out, size_t size, const struct lock_info *holder);
 /* A roster that cannot be read: why says it. */
 enum rc borg1_describe_muddle(struct lock_info *info, const struct store_tag *tag,
 			      const struct err *why, struct err *e);
@@ -73,10 +80,12 @@ enum rc borg1_describe_muddle(struct lock_info *info, const struct store_tag *ta
 enum rc borg1_roster_read(struct borg1_lock *l, struct borg_roster *r,
 			  struct store_tag *tag, const struct call *call,
 			  struct err *e);
-/* The same, but looked at repeatedly before it is called malformed. */
+/* The same, but asked again for a while before it is called malformed. */
 enum rc borg1_roster_load(struct borg1_lock *l, struct borg_roster *r,
 			  struct store_tag *tag, const struct call *call,
 			  struct err *e);
+/* May somebody be writing it now? That is who has lock.exclusive. */
+bool borg1_is_edited(struct borg1_lock *l, const struct call *call);
 /* Take those off the list that are proved dead, where that is wanted. */
 enum rc borg1_roster_prune(const struct borg1_lock *l, struct borg_roster *r,
 			   enum lock_mode mode, const struct store_tag *tag,
@@ -118,7 +127,8 @@ void borg1_tidy_exclusive(struct borg1_lock *l, const struct call *call);
  */
 enum rc borg1_take(struct borg1_lock *l, struct lock_info *holder,
 		   const struct call *call, struct err *e);
-/* Again and again; for edits that must not fail for a mere collision. */
+/* Again and again; for edits that must not fail for a mere collision. RC_BUSY
+ * comes with the sentence whose it is. */
 enum rc borg1_take_patiently(struct borg1_lock *l, nsec patience,
 			     const struct call *call, struct err *e);
 /* RC_LOST: we were no longer in it. */

@@ -268,18 +268,29 @@ static bool search_found(void *context, const struct found *found)
 	return false;
 }
 
+/* lock.exclusive, without which the roster must not be changed. */
+static enum rc take_for_edit(struct borg1_lock *l, nsec patience,
+			     const struct call *call, struct err *e)
+{
+	enum rc rc = borg1_take_patiently(l, patience, call, e);
+	struct err why = *e;
+
+	if (rc != RC_BUSY && rc != RC_RETRY)
+		return rc;
+	return err_set(e, RC_BUSY,
+		       "%.120s, and " ROSTER
+		       " must not be changed until it is free",
+		       why.text);
+}
+
 /* An entry of anybody's, with lock.exclusive taken for it. */
 static enum rc remove_entry(struct borg1_lock *l, const struct borg_owner *owner,
 			    enum lock_mode mode, nsec patience,
 			    const struct call *call, struct err *e)
 {
 	struct err why;
-	enum rc rc = borg1_take_patiently(l, patience, call, e);
+	enum rc rc = take_for_edit(l, patience, call, e);
 
-	if (rc == RC_BUSY || rc == RC_RETRY)
-		return err_set(e, RC_BUSY,
-			       EXCLUSIVE " is taken, and " ROSTER
-					 " must not be changed until it is free");
 	if (rc != RC_OK)
 		return rc;
 	rc = borg1_delist(l, owner, mode, call, e);
@@ -326,10 +337,10 @@ static enum rc remove_muddle(struct borg1_lock *l, const struct call *call,
 	struct borg_roster r = { 0 };
 	struct store_tag tag;
 	struct err why;
-	enum rc rc = borg1_take_patiently(l, REMOVE_PATIENCE, call, e);
+	enum rc rc = take_for_edit(l, REMOVE_PATIENCE, call, e);
 
 	if (rc != RC_OK)
-		return rc == RC_RETRY ? RC_BUSY : rc;
+		return rc;
 	rc = borg1_roster_load(l, &r, &tag, call, e);
 	if (rc == RC_MALFORMED)
 		rc = l->store->ops->del(l->store, ROSTER, call, e);

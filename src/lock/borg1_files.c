@@ -12,9 +12,11 @@
  * this young may be a lock that comes to be. */
 #define EMPTY_GRACE (5 * NSEC_PER_SEC)
 
-/* Others write the roster in place, so it may be seen half written. */
-#define MUDDLE_TRIES 4
+/* Others write the roster in place, so it may be seen half written: asked
+ * again for so long, and in vain where it has not changed for as long. */
+#define MUDDLE_PATIENCE (1 * NSEC_PER_SEC)
 #define MUDDLE_PAUSE (20 * NSEC_PER_MSEC)
+#define MUDDLE_OLD (10 * NSEC_PER_SEC)
 
 /* Stale ones in the way, or somebody quicker; then it is left for later. */
 #define TAKE_TRIES 8
@@ -101,6 +103,22 @@ enum rc borg1_describe_entry(const struct borg1_lock *l,
 	return entry_id(info, owner, mode, e);
 }
 
+void borg1_whose(char *out, size_t size, const struct lock_info *holder)
+{
+	if (holder->state == LOCK_UNREADABLE || holder->host[0] == '\0')
+		(void)snprintf(out, size, EXCLUSIVE " is taken: %.80s",
+			       holder->detail);
+	else
+		(void)snprintf(out, size, EXCLUSIVE " is held by %.28s, pid %d",
+			       holder->host, (int)holder->pid);
+}
+
+enum rc borg1_entry_id(const struct borg1_lock *l, struct lock_info *info,
+		       struct err *e)
+{
+	return entry_id(info, &l->own, l->mode, e);
+}
+
 enum rc borg1_describe_muddle(struct lock_info *info, const struct store_tag *tag,
 			      const struct err *why, struct err *e)
 {
@@ -133,21 +151,43 @@ enum rc borg1_roster_read(struct borg1_lock *l, struct borg_roster *r,
 	return rc;
 }
 
+/* Only a matter of patience, so that the two clocks may well differ. */
+static bool changed_lately(const struct store_tag *tag)
+{
+	nsec age = wall_now().ns - tag->time.ns;
+
+	return age < MUDDLE_OLD && age > -MUDDLE_OLD;
+}
+
 enum rc borg1_roster_load(struct borg1_lock *l, struct borg_roster *r,
 			  struct store_tag *tag, const struct call *call,
 			  struct err *e)
 {
-	enum rc rc = RC_MALFORMED;
+	struct boot until = boot_add(boot_now(), MUDDLE_PATIENCE);
+	struct err ignored;
+	enum rc rc;
 
-	for (int i = 0; i < MUDDLE_TRIES; i++) {
-		struct err ignored;
-
+	do
 		rc = borg1_roster_read(l, r, tag, call, e);
-		if (rc != RC_MALFORMED ||
-		    call_pause(call, MUDDLE_PAUSE, &ignored) != RC_OK)
-			break;
-	}
+	while (rc == RC_MALFORMED && changed_lately(tag) &&
+	       !boot_reached(boot_now(), until) &&
+	       call_pause(call, MUDDLE_PAUSE, &ignored) == RC_OK);
 	return rc;
+}
+
+bool borg1_is_edited(struct borg1_lock *l, const struct call *call)
+{
+	struct borg_entries files = { 0 };
+	struct lock_info info;
+	struct err why;
+	bool edited = borg1_list_exclusive(l, &files, call, &why) != RC_OK;
+
+	for (size_t i = 0; !edited && i < files.count; i++)
+		edited = borg1_describe_file(l, &files.at[i], &info, &why) !=
+				 RC_OK ||
+			 info.state != LOCK_STALE;
+	borg_entries_release(&files);
+	return edited;
 }
 
 /* A full disk may have no block for a new file, while taking an entry off
@@ -511,11 +551,17 @@ enum rc borg1_take_patiently(struct borg1_lock *l, nsec patience,
 {
 	struct boot until = boot_add(boot_now(), patience);
 	nsec pause = 5 * NSEC_PER_MSEC;
-	struct lock_info holder;
 
 	for (;;) {
+		struct lock_info holder = { 0 };
 		enum rc rc = borg1_take(l, &holder, call, e);
 		struct err why;
+		char whose[120];
+
+		if (rc == RC_BUSY) {
+			borg1_whose(whose, sizeof(whose), &holder);
+			(void)err_set(e, rc, "%s", whose);
+		}
 
 		if ((rc != RC_BUSY && rc != RC_RETRY) ||
 		    boot_reached(boot_now(), until))

@@ -5,7 +5,11 @@
 # own lock, by borg's own code, so many times. Within it kernel locks of the
 # same kinds must all be free on RECORD; if not, OVERLAP says so. Each turn is
 # a line in RECORD. With --import it only says whether there is such code.
+#
+# BORG_LOCKS_SLOW=SECONDS: the roster is truncated, and written so much later,
+# as on a slow disk or network; the lock is kept, and left free, for as long.
 import fcntl
+import json
 import os
 import sys
 import time
@@ -18,6 +22,15 @@ if sys.argv[1:] == ["--import"]:
     get_process_id()
     sys.exit(0)
 repository, mode, turns, record, overlap = sys.argv[1:]
+slow = float(os.environ.get("BORG_LOCKS_SLOW", "0"))
+if slow > 0:
+    write_at_once = json.dump
+
+    def write_late(data, file):
+        time.sleep(slow)
+        write_at_once(data, file)
+
+    json.dump = write_late
 kinds = {"x": fcntl.LOCK_EX, "s": fcntl.LOCK_SH}
 for _ in range(int(turns)):
     lock = Lock(os.path.join(repository, "lock"), exclusive=mode == "x",
@@ -28,6 +41,7 @@ for _ in range(int(turns)):
         except BlockingIOError:
             with open(overlap, "a") as f:
                 print("borg", mode, os.getpid(), file=f)
-        time.sleep(0.002)
+        time.sleep(max(0.002, slow))
         print("borg", mode, file=inside, flush=True)
     lock.release()
+    time.sleep(slow)
