@@ -37,6 +37,8 @@ static const nsec tree_patience = 500 * NSEC_PER_MSEC;
 static const nsec kill_patience = 10 * NSEC_PER_SEC;
 /* Whether what does not die has ended. */
 enum { LOOK_AGAIN_MS = 500 };
+/* More than these are not named. */
+enum { IMMUNE_MAX = 32 };
 /* Of a millisecond. */
 enum { REAP_TURNS = 200 };
 
@@ -66,6 +68,9 @@ struct front {
 	int withdrawn; /* by which signal */
 	struct boot lock_memory_at;
 	struct boot tell_slow_at;
+	/* What could not be killed, still to be told. */
+	struct tree_process immune[IMMUNE_MAX];
+	size_t immunes;
 	bool dismissed; /* the witness */
 	bool over;      /* the keeper said so, or is gone */
 	bool bereft;    /* no descriptor was left for the kernel lock */
@@ -74,15 +79,32 @@ struct front {
 
 /* --- the command ------------------------------------------------------- */
 
+/* As in the kernel, a stop and a continuation take each other back. */
+static void add_signal(_Atomic uint64_t *set, int sig)
+{
+	const uint64_t stops = board_bit(SIGTSTP) | board_bit(SIGTTIN) |
+			       board_bit(SIGTTOU);
+
+	if (sig == SIGCONT)
+		(void)atomic_fetch_and(set, ~stops);
+	else if (board_bit(sig) & stops)
+		(void)atomic_fetch_and(set, ~board_bit(SIGCONT));
+	(void)atomic_fetch_or(set, board_bit(sig));
+}
+
+static void ask_keeper(struct front *f, _Atomic uint64_t *set, int sig)
+{
+	add_signal(set, sig);
+	board_wake(&f->board->keeper_woken, f->sock);
+}
+
 static void signal_command(struct front *f, int sig)
 {
-	struct message message = { .kind = MESSAGE_RELAY, .value = sig };
-
 	if (f->command_fd >= 0 &&
 	    syscall(SYS_pidfd_send_signal, f->command_fd, sig, NULL, 0) == 0)
 		return;
 	if (f->command_fd < 0 || errno == ENOSYS || errno == EPERM)
-		(void)send(f->sock, &message, sizeof(message), MSG_NOSIGNAL);
+		ask_keeper(f, &f->board->relayed, sig);
 }
 
 /* 'T' while it is stopped; 0: not known. */
@@ -188,7 +210,6 @@ static bool caller_ignores(int sig)
  */
 static void on_own_signal(struct front *f, int sig)
 {
-	struct message message = { .kind = MESSAGE_SIGNAL, .value = sig };
 	bool settled = atomic_load(&f->board->settled);
 	bool settling = atomic_load(&f->board->ended) && !settled;
 
@@ -204,7 +225,7 @@ static void on_own_signal(struct front *f, int sig)
 		f->withdraw_until = boot_add(
 			boot_now(), settled ? hurry_patience : withdraw_patience);
 	}
-	(void)send(f->sock, &message, sizeof(message), MSG_NOSIGNAL);
+	ask_keeper(f, &f->board->asked, sig);
 }
 
 static void decide(struct front *f, int sig)
@@ -337,6 +358,22 @@ static void check_descriptors(struct front *f, const struct message *message)
 	f->over = true;
 }
 
+static void look_at_board(struct front *f)
+{
+	int stopped;
+
+	atomic_store(&f->board->front_woken, false);
+	stopped = atomic_exchange(&f->board->stopped, 0);
+	if (stopped != 0)
+		on_stopped(f, stopped);
+	/* Woken for a nearer guard, too: the timer is set anew in any case. */
+	if (atomic_load(&f->board->settled) && f->tell_slow_at.ns >= NSEC_FOREVER)
+		f->tell_slow_at = boot_add(boot_now(), release_slow);
+	f->stuck = atomic_load(&f->board->stuck);
+	if (atomic_load(&f->board->done))
+		f->over = true;
+}
+
 static void on_message(struct front *f, const struct message *message,
 		       struct msghdr *header)
 {
@@ -346,19 +383,8 @@ static void on_message(struct front *f, const struct message *message,
 		take_descriptors(f, header, message);
 		check_descriptors(f, message);
 		return;
-	case MESSAGE_STOPPED:
-		on_stopped(f, message->value);
-		return;
-	case MESSAGE_DONE:
-		f->over = true;
-		f->stuck = message->value != 0;
-		return;
-	case MESSAGE_GUARD: /* the timer is set anew in any case */
-		if (atomic_load(&f->board->settled))
-			f->tell_slow_at = boot_add(boot_now(), release_slow);
-		return;
-	case MESSAGE_SIGNAL: /* these two are ours to send */
-	case MESSAGE_RELAY:
+	case MESSAGE_LOOK:
+		look_at_board(f);
 		return;
 	}
 }
@@ -389,17 +415,30 @@ static bool receive(struct front *f)
 
 /* --- the end ----------------------------------------------------------- */
 
-static void told_fate(void *context, const struct tree_process *process,
+/* Remembered only: to print could block, and the others are still to be hit. */
+static void note_fate(void *context, const struct tree_process *process,
 		      enum tree_fate fate)
 {
 	struct front *f = context;
-	struct notice notice = { .kind = NOTICE_CANNOT_KILL,
-				 .when = wall_now(),
-				 .pid = process->id.pid,
-				 .text = process->name };
+	struct tree_process *immune = &f->immune[f->immunes];
 
-	if (fate != TREE_SIGNALLED)
+	if (fate != TREE_SIGNALLED && f->immunes < IMMUNE_MAX) {
+		*immune = *process;
+		f->immunes++;
+	}
+}
+
+static void tell_immune(struct front *f)
+{
+	for (size_t i = 0; i < f->immunes; i++) {
+		struct notice notice = { .kind = NOTICE_CANNOT_KILL,
+					 .when = wall_now(),
+					 .pid = f->immune[i].id.pid,
+					 .text = f->immune[i].name };
+
 		f->plan->tell(f->plan->context, &notice);
+	}
+	f->immunes = 0;
 }
 
 /* If it hangs in the kernel, SIGKILL waits for that to end; we do not. */
@@ -460,7 +499,8 @@ static void kill_until_dead(struct front *f)
 		if (count.live == 1 && count.hidden == 0 && keeper_lives(f))
 			break;
 		if (stuck && !told)
-			(void)kill_below(f, told_fate);
+			(void)kill_below(f, note_fate);
+		tell_immune(f);
 		told = told || stuck;
 		if (stuck && f->lock_fd < 0)
 			break;

@@ -73,6 +73,8 @@ struct keeper {
 	struct tree_set stopped;
 	struct named named[NAMED_MAX]; /* who was signalled last */
 	size_t nameds;
+	struct named immune[NAMED_MAX]; /* who cannot be, still to be told */
+	size_t immunes;
 	unsigned denied; /* how many of those were told */
 
 	struct lock_info mine, holder;
@@ -236,6 +238,18 @@ static void tell_named(struct keeper *k)
 		tell_descendant(k, k->named[i].pid, k->named[i].name);
 }
 
+static void tell_immune(struct keeper *k)
+{
+	for (size_t i = 0; i < k->immunes; i++) {
+		struct notice notice = { .kind = NOTICE_CANNOT_KILL,
+					 .pid = k->immune[i].pid,
+					 .text = k->immune[i].name };
+
+		tell(k, &notice);
+	}
+	k->immunes = 0;
+}
+
 static struct tree tree_of(const struct keeper *k)
 {
 	return (struct tree){ .root = getpid(),
@@ -308,15 +322,19 @@ static void say(struct keeper *k, const struct step *s)
 
 /* --- the front --------------------------------------------------------- */
 
+static void wake_front(struct keeper *k)
+{
+	board_wake(&k->board->front_woken, k->sock);
+}
+
 static void set_guard(struct keeper *k, struct boot guard)
 {
-	struct message message = { .kind = MESSAGE_GUARD };
 	int64_t before = atomic_exchange(&k->board->guard, guard.ns);
 
 	/* The front looks again when the old one passes; if that is too late
 	 * for the new one, it has to be told. */
 	if (guard.ns < before)
-		(void)send(k->sock, &message, sizeof(message), MSG_NOSIGNAL);
+		wake_front(k);
 }
 
 static bool send_with(int sock, const struct message *message, const int *fds,
@@ -338,7 +356,7 @@ static bool send_with(int sock, const struct message *message, const int *fds,
 		control.first.cmsg_len = CMSG_LEN(n * sizeof(int));
 		memcpy(CMSG_DATA(&control.first), fds, n * sizeof(int));
 	}
-	return sendmsg(sock, &header, MSG_NOSIGNAL) > 0;
+	return sendmsg(sock, &header, MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
 }
 
 /*
@@ -377,7 +395,7 @@ static bool share_with_front(struct keeper *k)
  * It stopped with a command that was ended instead of continued. More than
  * once, since it may be about to stop just now.
  */
-static void wake_front(const struct keeper *k)
+static void continue_front(const struct keeper *k)
 {
 	enum { TIMES = 3, BETWEEN_MS = 20 };
 
@@ -389,19 +407,18 @@ static void wake_front(const struct keeper *k)
 
 static _Noreturn void end(struct keeper *k)
 {
-	struct message message = { .kind = MESSAGE_DONE };
-
 	/* A gate that was never told "go" is ours alone. */
 	if (!k->reaped && !atomic_load(&k->board->went)) {
 		command_drop(k->command);
 		(void)kill(k->command->pid, SIGKILL);
 		(void)waitpid(k->command->pid, NULL, 0);
 	}
+	/* With a thread that hangs, our end may take for ever. */
+	atomic_store(&k->board->stuck, k->worker.busy);
 	atomic_store(&k->board->done, true);
-	message.value = k->worker.busy; /* then our end may take for ever */
-	(void)send(k->sock, &message, sizeof(message), MSG_NOSIGNAL);
+	wake_front(k);
 	if (k->front_stopped)
-		wake_front(k);
+		continue_front(k);
 	_exit(0);
 }
 
@@ -482,22 +499,25 @@ static void fill_outcome(struct keeper *k, struct outcome *outcome)
 
 /* --- carrying out ------------------------------------------------------ */
 
-static void told_fate(void *context, const struct tree_process *process,
+static void name(struct named *list, size_t *len, pid_t pid, const char *text)
+{
+	if (*len == NAMED_MAX)
+		return;
+	list[*len].pid = pid;
+	(void)text_copy(list[*len].name, sizeof(list->name), text);
+	(*len)++;
+}
+
+/* Remembered only: to print could block, and the others are still to be hit. */
+static void note_fate(void *context, const struct tree_process *process,
 		      enum tree_fate fate)
 {
 	struct keeper *k = context;
-	struct notice notice = { .kind = NOTICE_CANNOT_KILL,
-				 .pid = process->id.pid,
-				 .text = process->name };
 
-	if (fate != TREE_SIGNALLED && k->denied == 0)
-		tell(k, &notice);
-	if (fate == TREE_SIGNALLED && k->nameds < NAMED_MAX) {
-		struct named *named = &k->named[k->nameds++];
-
-		named->pid = process->id.pid;
-		(void)text_copy(named->name, sizeof(named->name), process->name);
-	}
+	if (fate == TREE_SIGNALLED)
+		name(k->named, &k->nameds, process->id.pid, process->name);
+	else if (k->denied == 0)
+		name(k->immune, &k->immunes, process->id.pid, process->name);
 }
 
 /* Without /proc only the command itself can be found. */
@@ -521,9 +541,9 @@ static struct event kill_tree(struct keeper *k, int sig)
 
 	k->nameds = 0;
 	if (sig == SIGKILL) {
-		rc = tree_kill(&tree, tree_patience, told_fate, k, &count);
+		rc = tree_kill(&tree, tree_patience, note_fate, k, &count);
 	} else {
-		rc = tree_signal(&tree, sig, told_fate, k, &count);
+		rc = tree_signal(&tree, sig, note_fate, k, &count);
 		if (rc == RC_OK)
 			rc = tree_signal(&tree, SIGCONT, NULL, NULL,
 					 &(struct tree_count){ 0 });
@@ -706,6 +726,7 @@ static bool carry_out(struct keeper *k, const struct step *s, struct event *even
 		atomic_store(&k->board->lost, true);
 	if (s->cancel)
 		cancel(k);
+	tell_immune(k);
 	if (s->say != 0)
 		say(k, s);
 	return more;
@@ -740,12 +761,11 @@ static void step(struct keeper *k, struct event event)
 
 static void tell_front_stopped(struct keeper *k, int sig)
 {
-	struct message message = { .kind = MESSAGE_STOPPED, .value = sig };
-
 	if (k->frozen)
 		return;
 	k->front_stopped = true;
-	(void)send(k->sock, &message, sizeof(message), MSG_NOSIGNAL);
+	atomic_store(&k->board->stopped, sig);
+	wake_front(k);
 }
 
 /* True: the command has ended. */
@@ -820,19 +840,41 @@ static void on_signals(struct keeper *k)
 		on_child(k);
 }
 
+/* The lowest signal of a set, which is taken out; 0: there is none. */
+static int take_signal(uint64_t *set)
+{
+	for (int sig = 1; *set != 0 && sig < WITNESS_SIGNALS; sig++) {
+		if (!(*set & board_bit(sig)))
+			continue;
+		*set &= ~board_bit(sig);
+		return sig;
+	}
+	return 0;
+}
+
+static void look_at_board(struct keeper *k)
+{
+	uint64_t asked, relayed;
+	int sig;
+
+	atomic_store(&k->board->keeper_woken, false);
+	relayed = atomic_exchange(&k->board->relayed, 0);
+	asked = atomic_exchange(&k->board->asked, 0);
+	while ((sig = take_signal(&relayed)) != 0)
+		if (!k->reaped)
+			(void)kill(k->command->pid, sig);
+	while ((sig = take_signal(&asked)) != 0)
+		step(k, (struct event){ .kind = EVENT_SIGNAL, .signal = sig });
+}
+
 static void on_front(struct keeper *k)
 {
 	struct message message;
 	ssize_t n;
 
 	while ((n = recv(k->sock, &message, sizeof(message), MSG_DONTWAIT)) ==
-	       sizeof(message)) {
-		if (message.kind == MESSAGE_RELAY && !k->reaped)
-			(void)kill(k->command->pid, message.value);
-		if (message.kind == MESSAGE_SIGNAL)
-			step(k, (struct event){ .kind = EVENT_SIGNAL,
-						.signal = message.value });
-	}
+	       sizeof(message))
+		look_at_board(k);
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 		k->front_gone = true;
 		step(k, (struct event){ .kind = EVENT_FRONT_GONE });
