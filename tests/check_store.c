@@ -248,16 +248,16 @@ END_TEST
 
 START_TEST(tags_differ_by_each_of_their_parts)
 {
-	const struct store_tag tag = { { 1 }, 2, 3, "4" };
+	const struct store_tag tag = { { 1 }, 2, 3, 4, "5" };
 	const struct store_tag others[] = {
-		{ { 9 }, 2, 3, "4" },
-		{ { 1 }, 9, 3, "4" },
-		{ { 1 }, 2, 9, "4" },
-		{ { 1 }, 2, 3, "9" },
+		{ { 9 }, 2, 3, 4, "5" }, { { 1 }, 9, 3, 4, "5" },
+		{ { 1 }, 2, 9, 4, "5" }, { { 1 }, 2, 3, 9, "5" },
+		{ { 1 }, 2, 3, 4, "9" },
 	};
 
-	ck_assert(store_tag_same(&tag, &(struct store_tag){ { 1 }, 2, 3, "4" }));
-	for (size_t i = 0; i < 4; i++)
+	ck_assert(store_tag_same(&tag,
+				 &(struct store_tag){ { 1 }, 2, 3, 4, "5" }));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		ck_assert(!store_tag_same(&tag, &others[i]));
 }
 END_TEST
@@ -290,6 +290,8 @@ static bool see_nothing(void *context, const struct store_entry *entry)
 	return true;
 }
 
+static const struct store_tag unknown;
+
 static void refuses_link(enum rc rc)
 {
 	ck_assert_msg(rc != RC_OK && rc != RC_ABSENT, "%s", rc_name(rc));
@@ -311,7 +313,7 @@ static void try_all(const char *dir)
 	refuses_link(s->ops->list(s, prefix, see_nothing, NULL, &call, &e));
 	refuses_link(s->ops->names(s, prefix, see_nothing, NULL, &call, &e));
 	refuses_link(s->ops->del(s, name, &call, &e));
-	refuses_link(s->ops->renew(s, name, "ours", 4, NULL, &call, &e));
+	refuses_link(s->ops->renew(s, name, &unknown, "ours", 4, NULL, &call, &e));
 	refuses_link(s->ops->probe(s, name, &found, &call, &e));
 	refuses_link(s->ops->watch(s, name, &fd, &e));
 	refuses_link(s->ops->move(s, name, "y", &call, &e));
@@ -365,7 +367,8 @@ START_TEST(an_object_that_is_a_link_is_not_followed)
 	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
 	buf_init(&b, 100);
 	refuses_link(s->ops->get(s, "a/x", &b, NULL, &call, &e));
-	refuses_link(s->ops->renew(s, "a/x", "ours", 4, NULL, &call, &e));
+	refuses_link(
+		s->ops->renew(s, "a/x", &unknown, "ours", 4, NULL, &call, &e));
 	refuses_link(s->ops->probe(s, "a/x", &found, &call, &e));
 	ck_assert_int_eq(put("a/x"), RC_EXISTS);
 	/* Replacing and removing concern the link itself. */
@@ -701,14 +704,123 @@ START_TEST(a_put_whose_answer_may_be_lost_is_unknown)
 }
 END_TEST
 
-START_TEST(a_change_whose_answer_may_be_lost_is_unknown)
+/* --- files that somebody else put there --- */
+
+enum swap { SWAP_MOVED, SWAP_LINKED, SWAP_DIRECTORY, SWAP_FIFO, SWAP_END };
+
+/* Put another thing under the name of an object of ours. */
+static void swap_object(const char *base, enum swap how)
+{
+	char ours[PATH_ROOM], other[PATH_ROOM];
+
+	(void)below(ours, base, "a/x");
+	(void)below(other, base, "precious");
+	scratch_write(other, "precious");
+	ck_assert_int_eq(unlink(ours), 0);
+	switch (how) {
+	case SWAP_MOVED:
+		ck_assert_int_eq(rename(other, ours), 0);
+		break;
+	case SWAP_LINKED:
+		ck_assert_int_eq(link(other, ours), 0);
+		break;
+	case SWAP_DIRECTORY:
+		ck_assert_int_eq(mkdir(ours, 0700), 0);
+		break;
+	case SWAP_FIFO:
+		ck_assert_int_eq(mkfifo(ours, 0600), 0);
+		break;
+	case SWAP_END:
+		break;
+	}
+}
+
+static void is_precious(const char *base, enum swap how)
+{
+	char path[PATH_ROOM], text[16] = "";
+	int fd;
+
+	if (how > SWAP_LINKED)
+		return;
+	fd = open(below(path, base, "a/x"), O_RDONLY);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(read(fd, text, sizeof(text)), 8);
+	ck_assert_str_eq(text, "precious");
+	(void)close(fd);
+}
+
+START_TEST(p7_1_renewing_writes_to_no_other_file)
+{
+	struct store_tag was;
+	char base[PATH_ROOM];
+
+	(void)fresh(base, disk);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(s->ops->put(s, "a/x", "ours", 4, STORE_PUT_ALWAYS,
+				     NULL, &was, &call, &e),
+			 RC_OK);
+	swap_object(base, (enum swap)_i);
+	ck_assert_int_eq(s->ops->renew(s, "a/x", &was, "OURS", 4, NULL, &call, &e),
+			 RC_ABSENT);
+	is_precious(base, (enum swap)_i);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(p7_1_renewing_through_a_descriptor_writes_to_no_other_file)
 {
 	char base[PATH_ROOM];
 	int fd = -1;
 
 	(void)fresh(base, disk);
 	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(
+		s->ops->put_open(s, "a/x", "ours", 4, &fd, NULL, &call, &e),
+		RC_OK);
+	swap_object(base, (enum swap)_i);
+	ck_assert_int_eq(s->ops->renew_open(s, "a/x", fd, "OURS", 4, NULL, &e),
+			 RC_ABSENT);
+	is_precious(base, (enum swap)_i);
+	(void)close(fd);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(p7_1_renewing_goes_on_while_the_file_is_ours)
+{
+	struct store_tag was;
+	char base[PATH_ROOM];
+	int fd = -1;
+
+	(void)fresh(base, disk);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	ck_assert_int_eq(
+		s->ops->put_open(s, "a/x", "ours", 4, &fd, &was, &call, &e),
+		RC_OK);
+	ck_assert_int_eq(s->ops->renew_open(s, "a/x", fd, "OURS", 4, NULL, &e),
+			 RC_OK);
+	ck_assert_int_eq(
+		s->ops->renew(s, "a/x", &was, "ours", 4, &was, &call, &e), RC_OK);
+	ck_assert_int_eq(
+		s->ops->renew(s, "a/x", &was, "ours", 4, &was, &call, &e), RC_OK);
+	(void)close(fd);
+	store_close(s);
+}
+END_TEST
+
+START_TEST(a_change_whose_answer_may_be_lost_is_unknown)
+{
+	struct store_tag was;
+	char base[PATH_ROOM];
+	struct buf b;
+	int fd = -1;
+
+	(void)fresh(base, disk);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
 	ck_assert_int_eq(put("a/x"), RC_OK);
+	buf_init(&b, 100);
+	ck_assert_int_eq(s->ops->get(s, "a/x", &b, &was, &call, &e), RC_OK);
+	buf_release(&b);
 	ck_assert_int_eq(
 		s->ops->put_locked(s, "a/y", "", 0, &fd, NULL, &call, &e), RC_OK);
 	deny_call(SYS_unlinkat, EIO);
@@ -717,12 +829,12 @@ START_TEST(a_change_whose_answer_may_be_lost_is_unknown)
 	ck_assert_int_eq(s->ops->move(s, "a/x", "a/z", &call, &e), RC_UNKNOWN);
 	/* Not to be seen is not gone: never told as absent. */
 	deny_call_with(SYS_newfstatat, 3, AT_SYMLINK_NOFOLLOW, EIO);
-	ck_assert_int_eq(s->ops->renew(s, "a/x", "", 0, NULL, &call, &e),
+	ck_assert_int_eq(s->ops->renew(s, "a/x", &was, "", 0, NULL, &call, &e),
 			 RC_UNKNOWN);
-	ck_assert_int_eq(s->ops->renew_locked(s, "a/y", fd, "", 0, NULL, &e),
+	ck_assert_int_eq(s->ops->renew_open(s, "a/y", fd, "", 0, NULL, &e),
 			 RC_UNKNOWN);
 	deny_call(SYS_openat2, EIO);
-	ck_assert_int_eq(s->ops->renew_locked(s, "a/y", fd, "", 0, NULL, &e),
+	ck_assert_int_eq(s->ops->renew_open(s, "a/y", fd, "", 0, NULL, &e),
 			 RC_RETRY);
 	store_close(s);
 }
@@ -791,7 +903,7 @@ START_TEST(a_directory_that_was_moved_away_is_not_believed)
 	ck_assert_int_eq(rename(old, new), 0);
 	ck_assert_int_eq(s->ops->list(s, "a/", see_nothing, NULL, &call, &e),
 			 RC_OK);
-	ck_assert_int_eq(s->ops->renew(s, "a/x", "", 0, NULL, &call, &e),
+	ck_assert_int_eq(s->ops->renew(s, "a/x", &unknown, "", 0, NULL, &call, &e),
 			 RC_ABSENT);
 	ck_assert_int_eq(put("a/x"), RC_OK);
 	store_close(s);
@@ -897,6 +1009,13 @@ int main(void)
 	tcase_add_test(obstacles, a_full_disk_is_said_and_nothing_left);
 	tcase_add_loop_test(obstacles, a_put_whose_answer_may_be_lost_is_unknown,
 			    0, sizeof(failings) / sizeof(failings[0]));
+	tcase_add_loop_test(obstacles, p7_1_renewing_writes_to_no_other_file, 0,
+			    SWAP_END);
+	tcase_add_loop_test(
+		obstacles,
+		p7_1_renewing_through_a_descriptor_writes_to_no_other_file, 0,
+		SWAP_END);
+	tcase_add_test(obstacles, p7_1_renewing_goes_on_while_the_file_is_ours);
 	tcase_add_test(obstacles, a_change_whose_answer_may_be_lost_is_unknown);
 	tcase_add_test(obstacles, what_may_not_last_is_unknown);
 	tcase_add_test(obstacles, a_listing_that_cannot_be_read_is_no_empty_one);

@@ -182,7 +182,8 @@ static enum rc faulty_names(struct store *s, const char *prefix,
 	return list_by(s, true, prefix, seen, context, call, e);
 }
 
-static enum rc faulty_renew(struct store *s, const char *name, const void *data,
+static enum rc faulty_renew(struct store *s, const char *name,
+			    const struct store_tag *was, const void *data,
 			    size_t len, struct store_tag *tag,
 			    const struct call *call, struct err *e)
 {
@@ -192,7 +193,7 @@ static enum rc faulty_renew(struct store *s, const char *name, const void *data,
 
 	if (before(fault, call, &rc, e))
 		return rc;
-	rc = f->inner->ops->renew(f->inner, name, data, len, tag, call, e);
+	rc = f->inner->ops->renew(f->inner, name, was, data, len, tag, call, e);
 	return after(fault, call, rc, e);
 }
 
@@ -233,9 +234,25 @@ static enum rc faulty_put_locked(struct store *s, const char *name,
 	return rc;
 }
 
-static enum rc faulty_renew_locked(struct store *s, const char *name, int fd,
-				   const void *data, size_t len,
-				   struct store_tag *tag, struct err *e)
+/* As after RC_UNKNOWN: the descriptor stays the caller's. */
+static enum rc faulty_put_open(struct store *s, const char *name,
+			       const void *data, size_t len, int *fd,
+			       struct store_tag *tag, const struct call *call,
+			       struct err *e)
+{
+	struct faulty_store *f = faulty_of(s);
+	const struct fault *fault = next_fault(f, FAULTY_PUT);
+	enum rc rc;
+
+	if (before(fault, call, &rc, e))
+		return rc;
+	rc = f->inner->ops->put_open(f->inner, name, data, len, fd, tag, call, e);
+	return rc == RC_OK ? after(fault, call, rc, e) : rc;
+}
+
+static enum rc faulty_renew_open(struct store *s, const char *name, int fd,
+				 const void *data, size_t len,
+				 struct store_tag *tag, struct err *e)
 {
 	struct faulty_store *f = faulty_of(s);
 	const struct fault *fault = next_fault(f, FAULTY_RENEW);
@@ -244,7 +261,7 @@ static enum rc faulty_renew_locked(struct store *s, const char *name, int fd,
 
 	if (before(fault, &call, &rc, e))
 		return rc;
-	rc = f->inner->ops->renew_locked(f->inner, name, fd, data, len, tag, e);
+	rc = f->inner->ops->renew_open(f->inner, name, fd, data, len, tag, e);
 	return after(fault, &call, rc, e);
 }
 
@@ -304,7 +321,8 @@ static const struct store_ops faulty_ops = {
 	.renew = faulty_renew,
 	.move = faulty_move,
 	.put_locked = faulty_put_locked,
-	.renew_locked = faulty_renew_locked,
+	.put_open = faulty_put_open,
+	.renew_open = faulty_renew_open,
 	.probe = faulty_probe,
 	.await = faulty_await,
 	.watch = faulty_watch,
@@ -324,7 +342,8 @@ struct store *faulty_open(struct store *inner)
 	f->ops.names = has->names ? faulty_names : NULL;
 	f->ops.move = has->move ? faulty_move : NULL;
 	f->ops.put_locked = has->put_locked ? faulty_put_locked : NULL;
-	f->ops.renew_locked = has->renew_locked ? faulty_renew_locked : NULL;
+	f->ops.put_open = has->put_open ? faulty_put_open : NULL;
+	f->ops.renew_open = has->renew_open ? faulty_renew_open : NULL;
 	f->ops.probe = has->probe ? faulty_probe : NULL;
 	f->ops.await = has->await ? faulty_await : NULL;
 	f->ops.watch = has->watch ? faulty_watch : NULL;

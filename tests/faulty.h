@@ -21,7 +21,7 @@ enum faulty_op {
 	FAULTY_PUT, /* put and put_locked alike */
 	FAULTY_DEL,
 	FAULTY_LIST,  /* list and names alike */
-	FAULTY_RENEW, /* renew and renew_locked alike */
+	FAULTY_RENEW, /* renew and renew_open alike */
 	FAULTY_MOVE,
 	FAULTY_PROBE,
 	FAULTY_ANY,

@@ -323,18 +323,20 @@ static enum rc memory_del(struct store *s, const char *name,
 	return change(memory_of(s), MEMORY_DEL, name, NULL, 0, e);
 }
 
-static enum rc memory_renew(struct store *s, const char *name, const void *data,
+static enum rc memory_renew(struct store *s, const char *name,
+			    const struct store_tag *was, const void *data,
 			    size_t len, struct store_tag *tag,
 			    const struct call *call, struct err *e)
 {
+	(void)was;
 	(void)tag;
 	(void)call;
 	return change(memory_of(s), MEMORY_RENEW, name, data, len, e);
 }
 
-static enum rc memory_renew_locked(struct store *s, const char *name, int fd,
-				   const void *data, size_t len,
-				   struct store_tag *tag, struct err *e)
+static enum rc memory_renew_open(struct store *s, const char *name, int fd,
+				 const void *data, size_t len,
+				 struct store_tag *tag, struct err *e)
 {
 	(void)tag;
 	(void)fd;
@@ -445,7 +447,7 @@ static const struct store_ops memory_ops = {
 	.renew = memory_renew,
 	.move = memory_move,
 	.put_locked = memory_put_locked,
-	.renew_locked = memory_renew_locked,
+	.renew_open = memory_renew_open,
 	.probe = memory_probe,
 };
 
@@ -459,7 +461,7 @@ struct store *memory_store_open(struct memory_disk *disk, int owner)
 		m->ops.move = NULL;
 	if (!(disk->has & MEMORY_KERNEL)) {
 		m->ops.put_locked = NULL;
-		m->ops.renew_locked = NULL;
+		m->ops.renew_open = NULL;
 		m->ops.probe = NULL;
 	}
 	m->base.ops = &m->ops;

@@ -11,7 +11,7 @@
 #include "store/store.h"
 
 enum memory_disk_has {
-	MEMORY_KERNEL = 1 << 0, /* put_locked, renew_locked, probe */
+	MEMORY_KERNEL = 1 << 0, /* put_locked, renew_open, probe */
 	MEMORY_MOVE = 1 << 1
 };
 

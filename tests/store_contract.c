@@ -50,7 +50,13 @@ static enum rc del(const char *name)
 
 static enum rc renew(const char *name, const char *text, struct store_tag *tag)
 {
-	return s->ops->renew(s, name, text, strlen(text), tag, &call, &e);
+	struct store_tag was = { 0 };
+	struct buf b;
+
+	buf_init(&b, 65536);
+	(void)s->ops->get(s, name, &b, &was, &call, &e);
+	buf_release(&b);
+	return s->ops->renew(s, name, &was, text, strlen(text), tag, &call, &e);
 }
 
 static void holds(const char *name, const char *text)
@@ -618,7 +624,7 @@ START_TEST(a_locked_object_is_renewed_through_its_descriptor)
 	begin(_i);
 	if (!locked("a/x", &fd, &before))
 		return;
-	OK(s->ops->renew_locked(s, "a/x", fd, "renewed", 7, &after, &e));
+	OK(s->ops->renew_open(s, "a/x", fd, "renewed", 7, &after, &e));
 	holds("a/x", "renewed");
 	ck_assert(!store_tag_same(&before, &after));
 	ck_assert_uint_eq(before.inode, after.inode);
@@ -636,10 +642,10 @@ START_TEST(renewing_what_was_replaced_is_absent)
 	if (!locked("a/x", &fd, NULL))
 		return;
 	OK(del("a/x"));
-	IS(s->ops->renew_locked(s, "a/x", fd, "ours", 4, NULL, &e), RC_ABSENT);
+	IS(s->ops->renew_open(s, "a/x", fd, "ours", 4, NULL, &e), RC_ABSENT);
 	ck_assert_uint_eq(list("a/"), 0);
 	OK(put("a/x", "theirs", STORE_PUT_IF_ABSENT, NULL));
-	IS(s->ops->renew_locked(s, "a/x", fd, "ours", 4, NULL, &e), RC_ABSENT);
+	IS(s->ops->renew_open(s, "a/x", fd, "ours", 4, NULL, &e), RC_ABSENT);
 	holds("a/x", "theirs");
 	(void)close(fd);
 	store_close(s);

@@ -198,8 +198,8 @@ static enum rc roster_shrink(struct borg1_lock *l, const struct buf *text,
 {
 	if ((e->sys != ENOSPC && e->sys != EDQUOT) || text->len > old->size)
 		return RC_RETRY;
-	return l->store->ops->renew(l->store, ROSTER, buf_text(text), text->len,
-				    NULL, call, e);
+	return l->store->ops->renew(l->store, ROSTER, old, buf_text(text),
+				    text->len, NULL, call, e);
 }
 
 enum rc borg1_roster_save(struct borg1_lock *l, const struct borg_roster *r,

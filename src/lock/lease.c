@@ -184,9 +184,12 @@ static enum rc put_once(struct lease *l, struct lease_own *own, bool kernel,
 	if (kernel)
 		return ops->put_locked(l->store, path, l->record.data,
 				       l->record.len, &own->fd, NULL, call, e);
+	if (ops->put_open)
+		return ops->put_open(l->store, path, l->record.data,
+				     l->record.len, &own->fd, NULL, call, e);
 	/* A fresh UUID: there is nothing to be replaced. */
 	return ops->put(l->store, path, l->record.data, l->record.len,
-			STORE_PUT_ALWAYS, NULL, NULL, call, e);
+			STORE_PUT_ALWAYS, NULL, &own->tag, call, e);
 }
 
 enum rc lease_put_own(struct lease *l, struct lease_own *own,
@@ -267,11 +270,11 @@ enum rc lease_renew_claim(struct lease *l, const struct call *call, struct err *
 		return rc;
 	lease_path(l, &l->claim.name, path);
 	if (l->claim.fd >= 0)
-		rc = ops->renew_locked(l->store, path, l->claim.fd,
-				       l->record.data, l->record.len, NULL, e);
+		rc = ops->renew_open(l->store, path, l->claim.fd,
+				     l->record.data, l->record.len, NULL, e);
 	else
-		rc = ops->renew(l->store, path, l->record.data, l->record.len,
-				NULL, call, e);
+		rc = ops->renew(l->store, path, &l->claim.tag, l->record.data,
+				l->record.len, &l->claim.tag, call, e);
 	if (rc == RC_OK)
 		l->renewed = sent;
 	return rc;
@@ -350,7 +353,9 @@ static int lease_kernel_lock_fd(struct lock *lock)
 {
 	const struct lease *l = lease_of(lock);
 
-	return l->claim.there == LEASE_ENTERED ? l->claim.fd : -1;
+	return l->claim.there == LEASE_ENTERED && l->claim.name.kernel
+		       ? l->claim.fd
+		       : -1;
 }
 
 /* --- release --- */
@@ -452,7 +457,7 @@ static void sweep(struct lease *l, const struct call *call)
  * kernel lock that the next one waits for. */
 static void drop_kernel_lock(const struct lease_own *own)
 {
-	if (own->fd >= 0)
+	if (own->fd >= 0 && own->name.kernel)
 		(void)flock(own->fd, LOCK_UN);
 }
 

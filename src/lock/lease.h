@@ -38,7 +38,10 @@ enum lease_there {
 struct lease_own {
 	enum lease_there there;
 	struct lease_name name;
-	int fd; /* whose description bears its kernel lock; -1: none */
+	/* Its description, where the store has any, so that no other object
+	 * is ever written in its place; -1: none. Bears its kernel lock. */
+	int fd;
+	struct store_tag tag; /* of the last write, where there is no fd */
 };
 
 /* What wait is to watch. */

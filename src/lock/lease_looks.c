@@ -47,15 +47,22 @@ static bool ours_alone(int fd)
 /* The directory of the files, made if missing; -1: none. */
 static int open_directory(const struct lease_looks *looks)
 {
-	const char *base = looks->runtime;
-	char path[512];
-	int fd;
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	const char *runtime = looks->runtime;
+	int base, fd = -1;
 
-	if (!base || base[0] != '/' ||
-	    snprintf(path, sizeof(path), "%s/repolock", base) >= (int)sizeof(path))
+	if (!runtime || runtime[0] != '/')
 		return -1;
-	(void)mkdir(path, 0700);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	base = open(runtime, flags);
+	if (base < 0)
+		return -1;
+	/* In another's directory (sudo that keeps XDG_RUNTIME_DIR) a directory
+	 * of ours may have been moved to the name, to be swept. */
+	if (ours_alone(base)) {
+		(void)mkdirat(base, "repolock", 0700);
+		fd = openat(base, "repolock", flags | O_NOFOLLOW);
+	}
+	(void)close(base);
 	if (fd >= 0 && !ours_alone(fd)) {
 		(void)close(fd);
 		return -1;

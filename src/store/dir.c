@@ -607,6 +607,7 @@ static struct store_tag tag_of(const struct stat *st)
 			   st->st_mtim.tv_nsec,
 		.size = (uint64_t)st->st_size,
 		.inode = st->st_ino,
+		.device = st->st_dev,
 	};
 }
 
@@ -1127,14 +1128,57 @@ static enum rc dir_names(struct store *s, const char *prefix, store_seen *seen,
 
 /* --- renewing --- */
 
+static enum rc replaced(const struct dir_store *d, const char *name,
+			struct err *e)
+{
+	return err_set(e, RC_ABSENT, "%.100s/%.80s was replaced by another",
+		       d->base.shown, name);
+}
+
+/* Another description of an open file, whatever its name means by now. */
+static int open_again(int fd, int flags)
+{
+	char self[40];
+
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return open(self, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
 /*
- * Rewrite through an open file, then see that it is still what the name
- * means: looked at before, it could have been removed in between, and the
- * write would have renewed nothing.
+ * Open for writing what was seen under this name before. Whoever may write the
+ * directory can move any file on its file system there, or link one, and we
+ * may be root: ENXIO says that it is another one, which is not touched.
  */
-static enum rc renew_open(struct dir_store *d, const char *name, int fd,
-			  const void *data, size_t len, struct store_tag *tag,
-			  struct err *e)
+static int open_known(const struct dir_store *d, const char *name,
+		      const struct store_tag *was)
+{
+	int seen = open_below(d, name, O_PATH);
+	struct stat st;
+	int fd = -1, sys;
+
+	if (seen < 0)
+		return -1;
+	if (fstat(seen, &st) == 0) {
+		if (S_ISREG(st.st_mode) && st.st_nlink <= 1 &&
+		    st.st_ino == was->inode && st.st_dev == was->device)
+			fd = open_again(seen, O_RDWR);
+		else
+			errno = S_ISLNK(st.st_mode) ? ELOOP : ENXIO;
+	}
+	sys = errno;
+	(void)close(seen);
+	errno = sys;
+	return fd;
+}
+
+/*
+ * Rewrite through a descriptor of our own file, then see that it is still what
+ * the name means: looked at before, it could have been removed in between, and
+ * the write would have renewed nothing.
+ */
+static enum rc rewrite(struct dir_store *d, const char *name, int fd,
+		       const void *data, size_t len, struct store_tag *tag,
+		       struct err *e)
 {
 	struct stat st, now;
 	struct place p;
@@ -1153,15 +1197,15 @@ static enum rc renew_open(struct dir_store *d, const char *name, int fd,
 	if (fstatat(p.dir, p.leaf, &now, AT_SYMLINK_NOFOLLOW) < 0)
 		rc = refuse_step(d, name, errno, e);
 	else if (now.st_ino != st.st_ino || now.st_dev != st.st_dev)
-		rc = err_set(e, RC_ABSENT, "%.100s/%.80s was replaced",
-			     d->base.shown, name);
+		rc = replaced(d, name, e);
 	else if (tag)
 		*tag = tag_of(&st);
 	place_close(&p);
 	return rc;
 }
 
-static enum rc dir_renew(struct store *s, const char *name, const void *data,
+static enum rc dir_renew(struct store *s, const char *name,
+			 const struct store_tag *was, const void *data,
 			 size_t len, struct store_tag *tag,
 			 const struct call *call, struct err *e)
 {
@@ -1172,19 +1216,47 @@ static enum rc dir_renew(struct store *s, const char *name, const void *data,
 	(void)call;
 	if (rc != RC_OK)
 		return rc;
-	fd = open_below(d, name, O_RDWR | O_NONBLOCK | O_NOCTTY);
+	fd = open_known(d, name, was);
 	if (fd < 0)
-		return refuse(d, name, errno, e);
-	rc = renew_open(d, name, fd, data, len, tag, e);
+		return errno == ENXIO ? replaced(d, name, e)
+				      : refuse(d, name, errno, e);
+	rc = rewrite(d, name, fd, data, len, tag, e);
 	(void)close(fd);
 	return rc;
 }
 
-static enum rc dir_renew_locked(struct store *s, const char *name, int fd,
-				const void *data, size_t len,
-				struct store_tag *tag, struct err *e)
+/* A connection that was made anew (sshfs -o reconnect, a restarted server) has
+ * lost its open files; the inode can be opened again. A kernel lock would go
+ * with the old description, but there are none on such file systems. */
+static bool reopen(const struct dir_store *d, int fd, int sys)
 {
-	return renew_open(dir_of(s), name, fd, data, len, tag, e);
+	struct stat st;
+	bool done;
+	int again;
+
+	if (sys != EIO && sys != ESTALE && sys != EBADF && sys != ENOTCONN)
+		return false;
+	if (d->sees_locks)
+		return false;
+	again = open_again(fd, O_RDWR);
+	if (again < 0)
+		return false;
+	done = fstat(again, &st) == 0 && S_ISREG(st.st_mode) &&
+	       dup3(again, fd, O_CLOEXEC) == fd;
+	(void)close(again);
+	return done;
+}
+
+static enum rc dir_renew_open(struct store *s, const char *name, int fd,
+			      const void *data, size_t len,
+			      struct store_tag *tag, struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+	enum rc rc = rewrite(d, name, fd, data, len, tag, e);
+
+	if ((rc == RC_UNKNOWN || rc == RC_RETRY) && reopen(d, fd, e->sys))
+		rc = rewrite(d, name, fd, data, len, tag, e);
+	return rc;
 }
 
 /* --- moving --- */
@@ -1270,6 +1342,34 @@ static enum rc unseen_lock(const struct dir_store *d, const char *name,
 		       d->base.shown, name);
 }
 
+/* As put_file; fd is the caller's on success, and where it may have been one. */
+static enum rc put_open_at(struct dir_store *d, struct place *p,
+			   const char *name, const void *data, size_t len,
+			   int *fd, struct store_tag *tag, struct err *e)
+{
+	struct draft draft;
+	enum rc rc = RC_OK;
+
+	if (!draft_open(d, p, DRAFT_ANY, &draft))
+		return refuse(d, name, errno, e);
+	if (!draft_write(d, &draft, data, len))
+		rc = refuse(d, name, errno, e);
+	else if (!draft_publish(p, &draft, STORE_PUT_ALWAYS))
+		rc = refuse_step(d, name, errno, e);
+	else
+		rc = place_sync(d, p, name, e);
+	if (rc == RC_OK || rc == RC_UNKNOWN) {
+		if (tag)
+			*tag = tag_of(&draft.st);
+		/* The lock of a temporary file is no claim's. */
+		(void)flock(draft.fd, LOCK_UN);
+		*fd = draft.fd;
+		draft.fd = -1;
+	}
+	draft_drop(p, &draft);
+	return rc;
+}
+
 /* As put_file; fd is the caller's on success. */
 static enum rc put_locked_at(struct dir_store *d, struct place *p,
 			     const char *name, const void *data, size_t len,
@@ -1300,26 +1400,46 @@ static enum rc put_locked_at(struct dir_store *d, struct place *p,
 	return rc;
 }
 
-static enum rc dir_put_locked(struct store *s, const char *name, const void *data,
-			      size_t len, int *fd, struct store_tag *tag,
-			      const struct call *call, struct err *e)
+typedef enum rc put_at(struct dir_store *d, struct place *p, const char *name,
+		       const void *data, size_t len, int *fd,
+		       struct store_tag *tag, struct err *e);
+
+static enum rc put_by(put_at *put, struct dir_store *d, const char *name,
+		      const void *data, size_t len, int *fd,
+		      struct store_tag *tag, struct err *e)
 {
-	struct dir_store *d = dir_of(s);
 	enum rc rc = RC_ABSENT;
 
-	(void)call;
-	if (!d->sees_locks)
-		return unseen_lock(d, name, e);
 	for (int gone = 0; gone < GONE_MAX && rc == RC_ABSENT; gone++) {
 		struct place p;
 
 		rc = place_make(d, &p, name, e);
 		if (rc != RC_OK)
 			return rc;
-		rc = put_locked_at(d, &p, name, data, len, fd, tag, e);
+		rc = put(d, &p, name, data, len, fd, tag, e);
 		place_close(&p);
 	}
 	return rc;
+}
+
+static enum rc dir_put_locked(struct store *s, const char *name, const void *data,
+			      size_t len, int *fd, struct store_tag *tag,
+			      const struct call *call, struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+
+	(void)call;
+	if (!d->sees_locks)
+		return unseen_lock(d, name, e);
+	return put_by(put_locked_at, d, name, data, len, fd, tag, e);
+}
+
+static enum rc dir_put_open(struct store *s, const char *name, const void *data,
+			    size_t len, int *fd, struct store_tag *tag,
+			    const struct call *call, struct err *e)
+{
+	(void)call;
+	return put_by(put_open_at, dir_of(s), name, data, len, fd, tag, e);
 }
 
 /* Shared, so that two who test do not take each other for the owner. */
@@ -1568,7 +1688,8 @@ const struct store_ops store_dir = {
 	.names = dir_names,
 	.move = dir_move,
 	.put_locked = dir_put_locked,
-	.renew_locked = dir_renew_locked,
+	.put_open = dir_put_open,
+	.renew_open = dir_renew_open,
 	.probe = dir_probe,
 	.await = dir_await,
 	.watch = dir_watch,

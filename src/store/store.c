@@ -130,5 +130,6 @@ void store_close(struct store *s)
 bool store_tag_same(const struct store_tag *a, const struct store_tag *b)
 {
 	return a->time.ns == b->time.ns && a->size == b->size &&
-	       a->inode == b->inode && strcmp(a->etag, b->etag) == 0;
+	       a->inode == b->inode && a->device == b->device &&
+	       strcmp(a->etag, b->etag) == 0;
 }

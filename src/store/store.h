@@ -34,8 +34,9 @@
 struct store_tag {
 	struct wall time; /* of last modification, by the store's clock */
 	uint64_t size;
-	uint64_t inode; /* 0 where a store has none */
-	char etag[72];  /* "" where a store has none */
+	uint64_t inode;  /* 0 where a store has none */
+	uint64_t device; /* on which the inode is */
+	char etag[72];   /* "" where a store has none */
 };
 
 struct store_entry {
@@ -108,8 +109,11 @@ struct store_ops {
 	enum rc (*list)(struct store *s, const char *prefix, store_seen *seen,
 			void *context, const struct call *call, struct err *e);
 	/* Rewrite an object that must exist, in place; RC_ABSENT otherwise:
-	 * never brings a deleted one back. */
-	enum rc (*renew)(struct store *s, const char *name, const void *data,
+	 * never brings a deleted one back. `was` is its tag from an earlier
+	 * put or get: where objects can be swapped for others (a file that
+	 * somebody moved to the name), nothing is written to any but that. */
+	enum rc (*renew)(struct store *s, const char *name,
+			 const struct store_tag *was, const void *data,
 			 size_t len, struct store_tag *tag,
 			 const struct call *call, struct err *e);
 
@@ -126,14 +130,23 @@ struct store_ops {
 	/* put PUT_IF_ABSENT of an object on which a kernel lock is taken before
 	 * its name can be seen. *fd is the caller's: the lock lives as long as
 	 * this open description (share it by passing or inheriting). The
-	 * object is renewed through it by renew_locked. RC_UNSUPPORTED where
+	 * object is renewed through it by renew_open. RC_UNSUPPORTED where
 	 * such locks are not seen by every process of this host. */
 	enum rc (*put_locked)(struct store *s, const char *name, const void *data,
 			      size_t len, int *fd, struct store_tag *tag,
 			      const struct call *call, struct err *e);
-	enum rc (*renew_locked)(struct store *s, const char *name, int fd,
-				const void *data, size_t len,
-				struct store_tag *tag, struct err *e);
+	/* put PUT_ALWAYS under a name that nobody else makes, without a lock,
+	 * for renew_open; *fd is the caller's. After RC_UNKNOWN it may be -1
+	 * or not. */
+	enum rc (*put_open)(struct store *s, const char *name, const void *data,
+			    size_t len, int *fd, struct store_tag *tag,
+			    const struct call *call, struct err *e);
+	/* Rewrite what put_locked or put_open made, through its descriptor: no
+	 * other object is ever written, whatever the name means by now.
+	 * RC_ABSENT: it is not what the name means any more. */
+	enum rc (*renew_open)(struct store *s, const char *name, int fd,
+			      const void *data, size_t len,
+			      struct store_tag *tag, struct err *e);
 	/* Test the kernel lock of an object made by put_locked, once. The lock
 	 * of an owner that died ends some milliseconds after the watch told
 	 * of it: who was woken by that tests again. */

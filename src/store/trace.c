@@ -130,14 +130,15 @@ static enum rc trace_names(struct store *s, const char *prefix, store_seen *seen
 	return told(t, begun, "names", prefix, rc, e);
 }
 
-static enum rc trace_renew(struct store *s, const char *name, const void *data,
+static enum rc trace_renew(struct store *s, const char *name,
+			   const struct store_tag *was, const void *data,
 			   size_t len, struct store_tag *tag,
 			   const struct call *call, struct err *e)
 {
 	struct trace *t = trace_of(s);
 	struct boot begun = boot_now();
-	enum rc rc = t->inner->ops->renew(t->inner, name, data, len, tag, call,
-					  e);
+	enum rc rc = t->inner->ops->renew(t->inner, name, was, data, len, tag,
+					  call, e);
 
 	return told(t, begun, "renew", name, rc, e);
 }
@@ -166,16 +167,28 @@ static enum rc trace_put_locked(struct store *s, const char *name,
 	return told(t, begun, "put locked", name, rc, e);
 }
 
-static enum rc trace_renew_locked(struct store *s, const char *name, int fd,
-				  const void *data, size_t len,
-				  struct store_tag *tag, struct err *e)
+static enum rc trace_put_open(struct store *s, const char *name, const void *data,
+			      size_t len, int *fd, struct store_tag *tag,
+			      const struct call *call, struct err *e)
 {
 	struct trace *t = trace_of(s);
 	struct boot begun = boot_now();
-	enum rc rc = t->inner->ops->renew_locked(t->inner, name, fd, data, len,
-						 tag, e);
+	enum rc rc = t->inner->ops->put_open(t->inner, name, data, len, fd, tag,
+					     call, e);
 
-	return told(t, begun, "renew locked", name, rc, e);
+	return told(t, begun, "put open", name, rc, e);
+}
+
+static enum rc trace_renew_open(struct store *s, const char *name, int fd,
+				const void *data, size_t len,
+				struct store_tag *tag, struct err *e)
+{
+	struct trace *t = trace_of(s);
+	struct boot begun = boot_now();
+	enum rc rc = t->inner->ops->renew_open(t->inner, name, fd, data, len,
+					       tag, e);
+
+	return told(t, begun, "renew open", name, rc, e);
 }
 
 static enum rc trace_await(struct store *s, const char *name, nsec span,
@@ -245,8 +258,8 @@ struct store *trace_wrap(struct store *inner)
 			.move = has->move ? trace_move : NULL,
 			.put_locked = has->put_locked ? trace_put_locked
 						      : NULL,
-			.renew_locked = has->renew_locked ? trace_renew_locked
-							  : NULL,
+			.put_open = has->put_open ? trace_put_open : NULL,
+			.renew_open = has->renew_open ? trace_renew_open : NULL,
 			.probe = has->probe ? trace_probe : NULL,
 			.await = has->await ? trace_await : NULL,
 			.watch = has->watch ? trace_watch : NULL,

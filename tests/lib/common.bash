@@ -86,9 +86,10 @@ unmount_all()
 {
 	local where pid
 	grep -qF "$T/" /proc/self/mountinfo || return 0
-	for pid in $(grep -lsaF -e "$T" /proc/[0-9]*/cmdline | cut -d/ -f3); do
-		! serves_mount "$pid" || kill -CONT "$pid" 2>/dev/null
-	done
+	grep -lsaF -e "$T" /proc/[0-9]*/cmdline | cut -d/ -f3 |
+		while read -r pid; do
+			! serves_mount "$pid" || kill -CONT "$pid" 2>/dev/null
+		done
 	while where=$(cut -d' ' -f5 /proc/self/mountinfo | grep -F "$T/" |
 		tail -n 1) && [ -n "$where" ]; do
 		umount -l "$where" 2>/dev/null ||
