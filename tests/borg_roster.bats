@@ -53,8 +53,8 @@ slow_borg()
 @test "6 what lists and unlocks asks a half-written roster again" {
 	slow_borg 6
 	while alive "${PID[theirs]}"; do
-		expect 0 "$REPOLOCK" list-locks --json -r "$LOC"
-		not grep 'no JSON' <<<"$output"
+		expect 0 "$REPOLOCK" list-locks -r "$LOC"
+		not grep unreadable <<<"$output"
 		expect 0 "$REPOLOCK" unlock -r "$LOC"
 		not grep 'nobody can tell' <<<"$output"
 	done
@@ -66,4 +66,37 @@ slow_borg()
 	expect 0 "$REPOLOCK" list-locks --json -r "$LOC"
 	has 'no JSON'
 	rm "$REPO/lock.roster"
+}
+
+# roster COUNT: as many entries of this host, whose processes are gone.
+roster()
+{
+	python3 - "$REPO/lock.roster" "$1" <<'PYTHON'
+import json, sys
+entries = [["here@1", 5000000 + i, 0] for i in range(int(sys.argv[2]))]
+json.dump({"shared": entries}, open(sys.argv[1], "w"))
+PYTHON
+}
+
+@test "7.7 a roster of thousands is told as one, which can be removed" {
+	export BORG_HOST_ID=here@1
+	roster 8000
+	expect 0 "$REPOLOCK" list-locks -r "$LOC"
+	is 1 "$(grep -c unreadable <<<"$output")"
+	has '8000 entries, and more than 1000 are not judged'
+	expect 123 "$REPOLOCK" with-lock -n -r "$LOC" true
+	has '8000 entries'
+	expect 0 "$REPOLOCK" unlock -r "$LOC"
+	has '8000 entries'
+	[ -e "$REPO/lock.roster" ]
+	expect 0 "$REPOLOCK" unlock --force --all -r "$LOC"
+	nothing_locked
+}
+
+@test "7.7 hundreds of dead entries go one by one, each with its line" {
+	export BORG_HOST_ID=here@1
+	roster 300
+	expect 0 "$REPOLOCK" unlock -r "$LOC"
+	is 300 "$(grep -c '^broke shared borg1 lock' <<<"$output")"
+	nothing_locked
 }

@@ -854,6 +854,168 @@ START_TEST(p6_a_roster_is_not_lost_while_somebody_may_be_writing_it)
 }
 END_TEST
 
+/* --- hostile rosters --- */
+
+/* `count` entries of this host, whose processes are gone. */
+static void plant_dead(int count)
+{
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "%s/lock.roster", repo);
+	f = fopen(path, "w");
+	ck_assert_ptr_nonnull(f);
+	(void)fputs("{\"shared\": [", f);
+	/* Above what the kernel gives. */
+	for (int i = 0; i < count; i++)
+		(void)fprintf(f, "%s[\"here@1\", %d, 0]", i ? ", " : "",
+			      5000000 + i);
+	(void)fputs("]}", f);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+START_TEST(p7_7_nobody_is_judged_of_a_roster_that_no_borg_has)
+{
+	struct lock *l = OPEN(.mode = LOCK_SHARED, .hasty = true);
+
+	plant_dead(8000);
+	ck_assert_int_eq(list(), 1);
+	ck_assert_int_eq(listed[0].state, LOCK_UNREADABLE);
+	ck_assert_ptr_nonnull(strstr(listed[0].detail, "8000 entries"));
+	ck_assert_ptr_nonnull(strstr(listed[0].detail, "borg break-lock"));
+	ck_assert_int_eq(acquire(l), RC_BUSY);
+	ck_assert_str_eq(holder.detail, listed[0].detail);
+	ck_assert_int_eq(remove_id(listed[0].id, false), RC_BUSY);
+	ck_assert_int_eq(remove_id(listed[0].id, true), RC_OK);
+	ck_assert_str_eq(repo_names(""), SOUND);
+	done(l);
+}
+END_TEST
+
+/* Somebody's litter is no reason to lose a lock. */
+START_TEST(p7_7_our_own_entry_is_found_in_a_roster_of_any_length)
+{
+	struct lock *l = OPEN(.mode = LOCK_SHARED);
+	char text[256];
+	FILE *f;
+
+	ck_assert_int_eq(acquire(l), RC_OK);
+	text_copy(text, sizeof(text), repo_read("lock.roster"));
+	plant_dead(8000);
+	(void)snprintf(path, sizeof(path), "%s/lock.roster", repo);
+	f = fopen(path, "r+");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fseek(f, -2, SEEK_END), 0);
+	(void)fprintf(f, ", [\"here@1\", %d, 0]]}", (int)getpid());
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_int_eq(refresh(l), RC_OK);
+	ck_assert_int_eq(release(l), RC_OK);
+	ck_assert_int_eq(refresh(l), RC_LOST);
+	lock_close(l);
+}
+END_TEST
+
+struct all_listed {
+	char ids[1000][72];
+	int count;
+};
+
+static bool keep_id(void *context, const struct lock_info *info)
+{
+	struct all_listed *all = context;
+
+	ck_assert_int_lt(all->count, 1000);
+	ck_assert_int_eq(info->state, LOCK_STALE);
+	text_copy(all->ids[all->count++], 72, info->id);
+	return true;
+}
+
+START_TEST(p7_7_a_thousand_dead_entries_are_read_once_each)
+{
+	static struct all_listed all;
+	struct lock_info info;
+	struct store *store;
+	struct lock *l = open_faulty((struct want){ .listing = true }, &store);
+
+	borg1_of(l)->host.sees_all = true;
+	plant_dead(1000);
+	faulty_script(store, (struct fault[]){ { 0 } });
+	ck_assert_int_eq(l->ops->list(l, keep_id, &all, &patient, &e), RC_OK);
+	ck_assert_int_eq(all.count, 1000);
+	ck_assert_int_eq(faulty_count(store, FAULTY_GET), 1);
+	for (int i = 0; i < all.count; i++) {
+		struct lock_remove what = { .id = all.ids[i] };
+
+		ck_assert_int_eq(l->ops->remove(l, &what, &info, &patient, &e),
+				 RC_OK);
+	}
+	ck_assert_str_eq(repo_names(""), SOUND);
+	/* One for each edit, and one a second for looking. */
+	ck_assert_int_lt(faulty_count(store, FAULTY_GET), 1100);
+	lock_close(l);
+}
+END_TEST
+
+START_TEST(p7_7_a_lock_taken_anew_since_it_was_listed_is_another_one)
+{
+	struct lock *holder_lock = OPEN(.mode = LOCK_EXCLUSIVE);
+	struct lock *l = OPEN(.listing = true);
+	struct lock_remove what = { .force = true };
+	struct lock_info info;
+	int count = 0;
+
+	ck_assert_int_eq(acquire(holder_lock), RC_OK);
+	ck_assert_int_eq(l->ops->list(l, keep_in_listed, &count, &patient, &e),
+			 RC_OK);
+	ck_assert_int_eq(count, 1);
+	what.id = listed[0].id;
+	ck_assert_int_eq(release(holder_lock), RC_OK);
+	ck_assert_int_eq(acquire(holder_lock), RC_OK);
+	ck_assert_int_eq(l->ops->remove(l, &what, &info, &patient, &e),
+			 RC_ABSENT);
+	ck_assert_int_eq(refresh(holder_lock), RC_OK);
+	lock_close(l);
+	done(holder_lock);
+}
+END_TEST
+
+static void plant_private(const char *file)
+{
+	char name[300];
+
+	(void)snprintf(path, sizeof(path), "%s/lock.exclusive.a_b1c2d3.tmp",
+		       repo);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	if (!file)
+		return;
+	(void)snprintf(name, sizeof(name), "lock.exclusive.a_b1c2d3.tmp/%s",
+		       file);
+	repo_write(name, "");
+}
+
+static void finish_private(void *unused)
+{
+	(void)unused;
+	repo_write(at("lock.exclusive.a_b1c2d3.tmp/here@1.%ld-0", getppid()), "");
+}
+
+/* borg makes its directory first, and then its file in it. */
+START_TEST(p6_what_is_just_being_made_is_not_listed_as_unreadable)
+{
+	struct store *store;
+	struct lock *l = open_faulty((struct want){ .listing = true }, &store);
+	const struct fault script[] = { { FAULTY_LIST, .nth = 5,
+					  .how = FAULT_BEFORE,
+					  .meanwhile = finish_private },
+					{ 0 } };
+
+	plant_private(NULL);
+	faulty_script(store, script);
+	ck_assert_int_eq(listed_count(l), 1);
+	ck_assert_int_eq(listed[0].state, LOCK_WAITING);
+	done(l);
+}
+END_TEST
+
 /* --- list and remove --- */
 
 START_TEST(an_empty_repository_lists_nothing)
@@ -956,20 +1118,6 @@ START_TEST(malformed_and_unreadable_ones_are_listed_and_go_by_force)
 	ck_assert_str_eq(repo_names(""), SOUND);
 }
 END_TEST
-
-static void plant_private(const char *file)
-{
-	char name[300];
-
-	(void)snprintf(path, sizeof(path), "%s/lock.exclusive.a_b1c2d3.tmp",
-		       repo);
-	ck_assert_int_eq(mkdir(path, 0700), 0);
-	if (!file)
-		return;
-	(void)snprintf(name, sizeof(name), "lock.exclusive.a_b1c2d3.tmp/%s",
-		       file);
-	repo_write(name, "");
-}
 
 START_TEST(a_borg_that_waits_is_listed_as_waiting)
 {
@@ -1160,6 +1308,12 @@ static void add_admin_tests(TCase *t)
 		t,
 		p6_an_entry_in_a_roster_that_stays_unreadable_is_not_called_gone);
 	tcase_add_test(t, p6_an_entry_that_is_gone_is_a_loss);
+	tcase_add_test(t, p6_what_is_just_being_made_is_not_listed_as_unreadable);
+	tcase_add_test(t, p7_7_nobody_is_judged_of_a_roster_that_no_borg_has);
+	tcase_add_test(t, p7_7_our_own_entry_is_found_in_a_roster_of_any_length);
+	tcase_add_test(t, p7_7_a_thousand_dead_entries_are_read_once_each);
+	tcase_add_test(
+		t, p7_7_a_lock_taken_anew_since_it_was_listed_is_another_one);
 	tcase_add_test(t, p6_an_edit_whose_answer_is_lost_is_no_loss);
 	tcase_add_test(t,
 		       p6_a_roster_is_not_lost_while_somebody_may_be_writing_it);

@@ -48,6 +48,8 @@ bool borg_roster_has(const struct borg_roster *r, enum lock_mode mode,
 /* Once, however often it is added. RC_RETRY: no memory. */
 enum rc borg_roster_add(struct borg_roster *r, enum lock_mode mode,
 			const struct borg_owner *owner, struct err *e);
+void borg_roster_drop_at(struct borg_roster *r, enum lock_mode mode,
+			 size_t index);
 /* True if it was there. */
 bool borg_roster_drop(struct borg_roster *r, enum lock_mode mode,
 		      const struct borg_owner *owner);

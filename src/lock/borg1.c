@@ -76,7 +76,7 @@ static enum rc enlist_if_free(struct borg1_lock *l, struct lock_info *holder,
 {
 	struct borg_roster r = { 0 };
 	struct store_tag tag;
-	enum rc rc = borg1_roster_load(l, &r, &tag, call, e);
+	enum rc rc = borg1_roster_survey(l, &r, &tag, call, e);
 
 	rc = borg1_respect_muddle(l, rc, &tag, holder, e);
 	if (rc == RC_OK && l->mode == LOCK_EXCLUSIVE)
@@ -93,7 +93,7 @@ static enum rc look_for_readers(struct borg1_lock *l, struct lock_info *holder,
 {
 	struct borg_roster r = { 0 };
 	struct store_tag tag;
-	enum rc rc = borg1_roster_load(l, &r, &tag, call, e);
+	enum rc rc = borg1_roster_survey(l, &r, &tag, call, e);
 
 	rc = borg1_respect_muddle(l, rc, &tag, holder, e);
 	if (rc == RC_OK)
@@ -560,6 +560,8 @@ static void borg1_close(struct lock *lock)
 	unwatch(l);
 	if (l->alarm_fd >= 0)
 		close(l->alarm_fd);
+	borg1_survey_free(l->survey);
+	liveness_inside_release(&l->inside);
 	store_close(l->store);
 	free(l);
 }
@@ -609,6 +611,7 @@ enum rc borg1_open(struct lock **lock, const struct lock_wish *wish,
 		.wait = wish->wait,
 		.alarm_fd = -1,
 	};
+	l->host.inside = &l->inside;
 	borg_host_own(host, &l->own);
 	text_copy(l->user, sizeof(l->user), wish->self->user);
 	rc = borg1_name_format(l->own_file, &l->own, e);

@@ -12,6 +12,9 @@
 #define ROSTER "lock.roster"
 #define PRIVATE_SUFFIX ".tmp"
 
+/* What is longer is no roster. */
+#define ROSTER_SIZE_MAX ((size_t)1 << 20)
+
 enum obstacle { NO_OBSTACLE, OBSTACLE_FILE, OBSTACLE_ROSTER, OBSTACLE_OTHER };
 
 struct borg1_lock {
@@ -44,6 +47,9 @@ struct borg1_lock {
 
 	bool watching;
 	int alarm_fd; /* -1, or readable: gone before it was watched */
+
+	struct liveness_inside inside; /* host.inside */
+	struct borg1_survey *survey;   /* the administrator's last; or NULL */
 };
 
 /* --- describing --- */
@@ -84,6 +90,11 @@ enum rc borg1_roster_read(struct borg1_lock *l, struct borg_roster *r,
 enum rc borg1_roster_load(struct borg1_lock *l, struct borg_roster *r,
 			  struct store_tag *tag, const struct call *call,
 			  struct err *e);
+/* The same, to judge others by: RC_MALFORMED also where there are too many. To
+ * be released whatever this returns. */
+enum rc borg1_roster_survey(struct borg1_lock *l, struct borg_roster *r,
+			    struct store_tag *tag, const struct call *call,
+			    struct err *e);
 /* May somebody be writing it now? That is who has lock.exclusive. */
 bool borg1_is_edited(struct borg1_lock *l, const struct call *call);
 /* Take those off the list that are proved dead, where that is wanted. */
@@ -136,7 +147,13 @@ enum rc borg1_leave(struct borg1_lock *l, const struct call *call, struct err *e
 /* What a try left that was to become lock.exclusive. */
 void borg1_private_remove(struct borg1_lock *l, const struct call *call);
 
+/* Has it changed so lately that somebody may be at it? For patience alone: the
+ * clocks may differ. */
+bool borg1_changed_lately(const struct store_tag *tag);
+
 /* --- the administrator's part --- */
+
+void borg1_survey_free(struct borg1_survey *s); /* accepts NULL */
 
 enum rc borg1_list(struct lock *lock, lock_seen *seen, void *context,
 		   const struct call *call, struct err *e);

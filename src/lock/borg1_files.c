@@ -18,6 +18,10 @@
 #define MUDDLE_PAUSE (20 * NSEC_PER_MSEC)
 #define MUDDLE_OLD (10 * NSEC_PER_SEC)
 
+/* Of a roster with more entries nobody is judged, since each takes some work;
+ * a real one has a handful. */
+#define ROSTER_JUDGED_MAX 1000
+
 /* Stale ones in the way, or somebody quicker; then it is left for later. */
 #define TAKE_TRIES 8
 
@@ -141,8 +145,9 @@ enum rc borg1_roster_read(struct borg1_lock *l, struct borg_roster *r,
 	enum rc rc;
 
 	*tag = (struct store_tag){ 0 };
-	buf_init(&text, 1 << 20);
+	buf_init(&text, ROSTER_SIZE_MAX);
 	rc = l->store->ops->get(l->store, ROSTER, &text, tag, call, e);
+	liveness_inside_forget(&l->inside);
 	if (rc == RC_OK)
 		rc = borg_roster_parse(r, buf_text(&text), text.len, e);
 	else if (rc == RC_ABSENT)
@@ -151,8 +156,7 @@ enum rc borg1_roster_read(struct borg1_lock *l, struct borg_roster *r,
 	return rc;
 }
 
-/* Only a matter of patience, so that the two clocks may well differ. */
-static bool changed_lately(const struct store_tag *tag)
+bool borg1_changed_lately(const struct store_tag *tag)
 {
 	nsec age = wall_now().ns - tag->time.ns;
 
@@ -169,10 +173,29 @@ enum rc borg1_roster_load(struct borg1_lock *l, struct borg_roster *r,
 
 	do
 		rc = borg1_roster_read(l, r, tag, call, e);
-	while (rc == RC_MALFORMED && changed_lately(tag) &&
+	while (rc == RC_MALFORMED && borg1_changed_lately(tag) &&
 	       !boot_reached(boot_now(), until) &&
 	       call_pause(call, MUDDLE_PAUSE, &ignored) == RC_OK);
 	return rc;
+}
+
+enum rc borg1_roster_survey(struct borg1_lock *l, struct borg_roster *r,
+			    struct store_tag *tag, const struct call *call,
+			    struct err *e)
+{
+	enum rc rc = borg1_roster_load(l, r, tag, call, e);
+	size_t count;
+
+	if (rc != RC_OK)
+		return rc;
+	count = borg_roster_count(r, LOCK_SHARED) +
+		borg_roster_count(r, LOCK_EXCLUSIVE);
+	if (count <= ROSTER_JUDGED_MAX)
+		return RC_OK;
+	return err_set(e, RC_MALFORMED,
+		       ROSTER " has %zu entries, and more than %d are not "
+			      "judged; where no borg runs: borg break-lock",
+		       count, ROSTER_JUDGED_MAX);
 }
 
 bool borg1_is_edited(struct borg1_lock *l, const struct call *call)
@@ -213,7 +236,7 @@ enum rc borg1_roster_save(struct borg1_lock *l, const struct borg_roster *r,
 		rc = l->store->ops->del(l->store, ROSTER, call, e);
 		return rc == RC_ABSENT ? RC_OK : rc;
 	}
-	buf_init(&text, 1 << 20);
+	buf_init(&text, ROSTER_SIZE_MAX);
 	rc = borg_roster_text(r, &text, e);
 	if (rc == RC_OK)
 		rc = l->store->ops->put(l->store, ROSTER, buf_text(&text),
@@ -241,11 +264,8 @@ enum rc borg1_roster_prune(const struct borg1_lock *l, struct borg_roster *r,
 	for (size_t i = borg_roster_count(r, mode); rc == RC_OK && i-- > 0;) {
 		borg_roster_at(r, mode, i, &owner);
 		rc = borg1_describe_entry(l, &owner, mode, tag->time, &info, e);
-		/* Taking several equal ones off may leave fewer than i. */
-		if (rc == RC_OK && may_clear(l, &info) &&
-		    borg_roster_drop(r, mode, &owner) &&
-		    i > borg_roster_count(r, mode))
-			i = borg_roster_count(r, mode);
+		if (rc == RC_OK && may_clear(l, &info))
+			borg_roster_drop_at(r, mode, i);
 	}
 	return rc;
 }
@@ -293,7 +313,10 @@ enum rc borg1_respect_muddle(struct borg1_lock *l, enum rc rc,
 enum rc borg1_list_exclusive(struct borg1_lock *l, struct borg_entries *files,
 			     const struct call *call, struct err *e)
 {
-	return borg_entries_list(files, l->store, EXCLUSIVE "/", call, e);
+	enum rc rc = borg_entries_list(files, l->store, EXCLUSIVE "/", call, e);
+
+	liveness_inside_forget(&l->inside);
+	return rc;
 }
 
 enum rc borg1_del_below(struct borg1_lock *l, const char *dir, const char *file,

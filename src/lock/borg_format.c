@@ -304,6 +304,11 @@ enum rc borg_roster_add(struct borg_roster *r, enum lock_mode mode,
 	return RC_OK;
 }
 
+void borg_roster_drop_at(struct borg_roster *r, enum lock_mode mode, size_t index)
+{
+	(void)json_array_remove(roster_list(r, mode), index);
+}
+
 bool borg_roster_drop(struct borg_roster *r, enum lock_mode mode,
 		      const struct borg_owner *owner)
 {
@@ -314,7 +319,7 @@ bool borg_roster_drop(struct borg_roster *r, enum lock_mode mode,
 		borg_roster_at(r, mode, i, &other);
 		if (!borg_owner_same(owner, &other))
 			continue;
-		(void)json_array_remove(roster_list(r, mode), i);
+		borg_roster_drop_at(r, mode, i);
 		was = true;
 	}
 	return was;

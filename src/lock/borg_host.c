@@ -10,7 +10,6 @@
 #include <unistd.h>
 #include <uuid/uuid.h>
 
-#include "lock/liveness.h"
 #include "util/text.h"
 
 /* The inode that the kernel gives the first pid namespace, since 3.8. */
@@ -175,7 +174,8 @@ enum lock_alive borg_host_alive(const struct borg_host *h,
 	if (!h->sees_all)
 		return say(LOCK_ALIVE_UNKNOWN, detail, size,
 			   "not every process of the host is seen from in here");
-	if (liveness_in_container(owner->pid))
+	if (h->inside ? liveness_is_inside(h->inside, owner->pid)
+		      : liveness_in_container(owner->pid))
 		return say(LOCK_ALIVE_UNKNOWN, detail, size,
 			   "a process in a container may be the holder");
 	return say(LOCK_ALIVE_NO, detail, size,

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lock/lock.h"
+#include "lock/liveness.h"
 
 enum { BORG_HOST_ID_MAX = 255 };
 
@@ -23,6 +23,9 @@ struct borg_host {
 	                  never be seen again, so equal ids prove nothing */
 	bool sees_all; /* we are in the initial pid namespace */
 	struct process own; /* what goes into our locks: the keeper */
+	/* For judging many: forgotten at each reading; lent. NULL: each pid is
+	 * looked for by itself. */
+	struct liveness_inside *inside;
 };
 
 /* The one who holds a lock, as it tells itself. */

@@ -64,9 +64,26 @@ bool liveness_initial_pid_ns(void)
 	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == INITIAL_PID_NS;
 }
 
-/* Does the NSpid line of /proc/PROCESS/status have this pid behind the first,
- * that is, in a namespace below ours? -1: cannot be read. */
-static int has_inner_pid(int proc, const char *process, int64_t pid)
+static bool add_inside(struct liveness_inside *in, int64_t pid)
+{
+	size_t room = in->room ? 2 * in->room : 64;
+	int64_t *more;
+
+	if (in->count == in->room) {
+		more = reallocarray(in->pids, room, sizeof(*more));
+		if (!more)
+			return false;
+		in->pids = more;
+		in->room = room;
+	}
+	in->pids[in->count++] = pid;
+	return true;
+}
+
+/* The pids that /proc/PROCESS has behind the first of its NSpid line: those in
+ * namespaces below ours. False: it cannot be read. */
+static bool add_inner_pids(struct liveness_inside *in, int proc,
+			   const char *process)
 {
 	char path[64], text[4096];
 	const char *line;
@@ -77,44 +94,79 @@ static int has_inner_pid(int proc, const char *process, int64_t pid)
 	(void)snprintf(path, sizeof(path), "%.20s/status", process);
 	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -1;
+		return false;
 	len = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	if (len <= 0)
-		return -1;
+		return false;
 	text[len] = '\0';
 	line = strstr(text, "\nNSpid:");
 	if (!line)
-		return -1;
+		return false;
 	line += strlen("\nNSpid:");
 	(void)strtoll(line, &end, 10); /* the pid in our own namespace */
 	while (*end == '\t') {
-		if (strtoll(end, &end, 10) == pid)
-			return 1;
+		if (!add_inside(in, strtoll(end, &end, 10)))
+			in->blind = true;
 	}
-	return 0;
+	return true;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	int64_t one = *(const int64_t *)a, two = *(const int64_t *)b;
+
+	return (one > two) - (one < two);
+}
+
+/* Where /proc hides what is not ours, nothing can be ruled out; nor where we
+ * are in a namespace below another. */
+static void look_inside(struct liveness_inside *in)
+{
+	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = proc < 0 ? NULL : fdopendir(proc);
+	struct dirent *d;
+
+	in->looked = true;
+	in->count = 0;
+	in->blind = !dir || !process_table_is_ours() ||
+		    !add_inner_pids(in, proc, "1") || in->count > 0;
+	while (!in->blind && (d = readdir(dir)))
+		if (isdigit((unsigned char)d->d_name[0]))
+			(void)add_inner_pids(in, proc, d->d_name);
+	if (dir)
+		closedir(dir);
+	else if (proc >= 0)
+		close(proc);
+	if (in->count > 0)
+		qsort(in->pids, in->count, sizeof(*in->pids), by_number);
+}
+
+bool liveness_is_inside(struct liveness_inside *in, int64_t pid)
+{
+	if (!in->looked)
+		look_inside(in);
+	return in->blind ||
+	       (in->count > 0 && bsearch(&pid, in->pids, in->count,
+					 sizeof(*in->pids), by_number));
+}
+
+void liveness_inside_forget(struct liveness_inside *in)
+{
+	in->looked = false;
+}
+
+void liveness_inside_release(struct liveness_inside *in)
+{
+	free(in->pids);
+	*in = (struct liveness_inside){ 0 };
 }
 
 bool liveness_in_container(int64_t pid)
 {
-	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *d;
-	bool may = false;
-	DIR *dir;
+	struct liveness_inside in = { 0 };
+	bool is = liveness_is_inside(&in, pid);
 
-	/* Where /proc hides what is not ours, nothing can be ruled out. */
-	if (proc < 0)
-		return true;
-	dir = fdopendir(proc);
-	if (!dir) {
-		close(proc);
-		return true;
-	}
-	if (!process_table_is_ours() || has_inner_pid(proc, "1", pid) != 0)
-		may = true;
-	while (!may && (d = readdir(dir)))
-		if (isdigit((unsigned char)d->d_name[0]))
-			may = has_inner_pid(proc, d->d_name, pid) == 1;
-	closedir(dir);
-	return may;
+	liveness_inside_release(&in);
+	return is;
 }

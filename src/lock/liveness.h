@@ -56,4 +56,19 @@ bool liveness_initial_pid_ns(void);
  */
 bool liveness_in_container(int64_t pid);
 
+/*
+ * The same for many pids, with one look at all processes. It must not be older
+ * than what named the pids: forget it after each reading of locks, and the
+ * next question looks anew. All zero to begin with.
+ */
+struct liveness_inside {
+	int64_t *pids; /* sorted; the owner's until release */
+	size_t count, room;
+	bool looked;
+	bool blind; /* nothing can be ruled out */
+};
+bool liveness_is_inside(struct liveness_inside *in, int64_t pid);
+void liveness_inside_forget(struct liveness_inside *in);
+void liveness_inside_release(struct liveness_inside *in);
+
 #endif
