@@ -370,6 +370,17 @@ static struct lease_name tombstone_of(const struct lease_name *claim)
 	return tombstone;
 }
 
+static enum rc put_tombstone(struct lease *l, const struct lease_name *claim,
+			     const struct call *call, struct err *e)
+{
+	struct lease_name tombstone = tombstone_of(claim);
+	char path[LEASE_PATH_SIZE];
+
+	lease_path(l, &tombstone, path);
+	return l->store->ops->put(l->store, path, "", 0, STORE_PUT_ALWAYS, NULL,
+				  NULL, call, e);
+}
+
 /* A directory does both at once: the claim becomes its own tombstone. */
 static enum rc bury_by_move(struct lease *l, const char *claim,
 			    const char *tombstone, const struct call *call,
@@ -399,7 +410,7 @@ enum rc lease_bury(struct lease *l, const struct lease_name *claim,
 		rc = bury_by_move(l, from, to, call, e);
 	if (rc != RC_UNSUPPORTED)
 		return rc;
-	rc = ops->put(l->store, to, "", 0, STORE_PUT_ALWAYS, NULL, NULL, call, e);
+	rc = put_tombstone(l, claim, call, e);
 	return rc == RC_OK ? ops->del(l->store, from, call, e) : rc;
 }
 
@@ -481,14 +492,22 @@ static enum rc leave(struct lease *l, const struct call *call, struct err *e)
 	return RC_OK;
 }
 
-/* Nothing of it may stay, though it is void. */
+/*
+ * Nothing of it may stay but its tombstone: COMMAND had its token. It may be
+ * in a directory that was moved away or unmounted and comes back, which we
+ * reach through the descriptor that the store has of it.
+ */
 static enum rc clear_taken(struct lease *l, const struct call *call,
 			   struct err *e)
 {
-	enum rc rc = lease_delete(l, &l->claim.name, call, e);
+	enum rc rc = lease_bury(l, &l->claim.name, call, e);
 
-	if (rc != RC_OK)
+	if (rc != RC_OK && rc != RC_ABSENT)
 		return rc;
+	/* Removed by hand, it left none; but a directory that was removed as a
+	 * whole is not made anew. */
+	if (rc == RC_ABSENT && l->view.count > 0)
+		(void)put_tombstone(l, &l->claim.name, call, e);
 	l->claim.there = LEASE_GONE;
 	drop_kernel_lock(&l->claim);
 	return err_set(e, RC_LOST, "the lock in %.120s had been taken from us",

@@ -575,6 +575,16 @@ static enum rc follow_base(struct dir_store *d, struct err *e)
 	return look_at_base(d, e);
 }
 
+/* As follow_base sees it: does our path mean something else by now? */
+static bool base_has_moved(const struct dir_store *d)
+{
+	struct stat st;
+
+	if (stat(d->path, &st) < 0)
+		return errno == ENOENT;
+	return st.st_dev != d->dev || st.st_ino != d->ino;
+}
+
 /* Split and open; what is missing of the directories is made. */
 static enum rc place_make(struct dir_store *d, struct place *p,
 			  const char *name, struct err *e)
@@ -1585,6 +1595,9 @@ static enum rc dir_watch(struct store *s, const char *name, int *fd,
 	}
 	if (fstatat(p.dir, p.leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		rc = refuse(d, name, errno, e);
+	else if (base_has_moved(d))
+		rc = err_set(e, RC_ABSENT, "%.150s was moved away",
+			     d->base.shown);
 	else if (sys != 0)
 		rc = err_sys(e, RC_RETRY, sys, "%.80s cannot be watched", name);
 	else
