@@ -147,7 +147,7 @@ static const struct meaning meanings[] = {
 	{ ENOSPC, RC_RETRY },
 	{ EDQUOT, RC_RETRY },
 	{ ENFILE, RC_RETRY },
-	{ EMFILE, RC_RETRY },
+	{ EMFILE, RC_FAILED },
 	{ ENOMEM, RC_RETRY },
 	{ ETIMEDOUT, RC_RETRY },
 	{ ENOSYS, RC_UNSUPPORTED },

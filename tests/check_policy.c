@@ -329,6 +329,113 @@ START_TEST(a_wait_that_fails_at_once_is_no_busy_loop)
 }
 END_TEST
 
+/* A system that may start no thread says so at once, each time. */
+START_TEST(p3_3_a_wait_that_fails_is_paced_ever_more_slowly)
+{
+	static const enum rc rcs[] = { RC_RETRY, RC_FAILED, RC_UNKNOWN };
+	unsigned tries = 0;
+
+	begin();
+	answer(JOB_ACQUIRE, RC_BUSY);
+	while (clock_at < 60 * S) {
+		nsec before = clock_at;
+
+		ck_assert_int_eq(s.job, JOB_WAIT);
+		answer(JOB_WAIT, rcs[_i]);
+		ck_assert_int_eq(s.job, JOB_NONE);
+		while (s.job == JOB_NONE)
+			tick(clock_at + S / 100);
+		ck_assert_int_eq(s.job, JOB_ACQUIRE);
+		ck_assert_int_ge(clock_at - before, S / 20);
+		ck_assert_int_le(clock_at - before, 6 * S);
+		tries++;
+		answer(JOB_ACQUIRE, RC_BUSY);
+	}
+	ck_assert_uint_lt(tries, 30);
+	/* One that lasted was in order: the next failure is the first. */
+	clock_at += 100 * S;
+	answer(JOB_ACQUIRE, RC_BUSY);
+	answer(JOB_WAIT, rcs[_i]);
+	ck_assert_int_lt(p.next_try.ns - start - clock_at, S / 5);
+}
+END_TEST
+
+static void fail_to_wait(bool starved)
+{
+	send((struct event){ .kind = EVENT_REPLY,
+			     .job = JOB_WAIT,
+			     .rc = RC_RETRY,
+			     .starved = starved });
+}
+
+START_TEST(p3_3_waiting_without_memory_ends_with_the_reason)
+{
+	bool worked = false;
+	nsec since = 0;
+
+	begin();
+	answer(JOB_ACQUIRE, RC_BUSY);
+	while (p.phase != PHASE_DONE && p.phase != PHASE_RELEASING) {
+		ck_assert_int_lt(clock_at, 400 * S);
+		if (clock_at > 100 * S && !worked) {
+			answer(JOB_WAIT, RC_ABSENT); /* it may pass */
+			worked = true;
+			since = clock_at;
+		} else {
+			fail_to_wait(true);
+		}
+		while (s.job == JOB_NONE && p.phase == PHASE_TRYING)
+			tick(clock_at + S / 100);
+		if (s.job == JOB_ACQUIRE)
+			answer(JOB_ACQUIRE, RC_BUSY);
+	}
+	ck_assert_int_eq(p.verdict, VERDICT_FAILED);
+	ck_assert_int_ge(clock_at - since, 120 * S);
+	ck_assert_int_le(clock_at - since, 140 * S);
+}
+END_TEST
+
+START_TEST(p3_3_waiting_without_a_thread_goes_on)
+{
+	begin();
+	answer(JOB_ACQUIRE, RC_BUSY);
+	while (clock_at < 1000 * S) {
+		fail_to_wait(false);
+		while (s.job == JOB_NONE)
+			tick(clock_at + S / 100);
+		answer(JOB_ACQUIRE, RC_BUSY);
+	}
+	ck_assert_int_eq(s.job, JOB_WAIT);
+}
+END_TEST
+
+/* Whatever the protocol's wait is worth: at first each try comes at once, for
+ * the hand-over, but not without end. */
+START_TEST(p3_3_a_wait_that_ends_at_once_is_paced_in_the_long_run)
+{
+	unsigned answers = 0, at_once = 0;
+
+	begin();
+	answer(JOB_ACQUIRE, RC_BUSY);
+	while (clock_at < 100 * S) {
+		if (s.job == JOB_NONE) {
+			tick(clock_at + S / 1000);
+			continue;
+		}
+		clock_at += S / 10000;
+		/* Both ways of a wait to end. */
+		answer(_i == 1 && s.job == JOB_WAIT ? JOB_WAIT : JOB_ACQUIRE,
+		       _i == 1 && s.job == JOB_WAIT ? RC_ABSENT : RC_BUSY);
+		answers++;
+		if (clock_at < S / 100)
+			at_once++;
+	}
+	ck_assert_uint_ge(at_once, 20);
+	ck_assert_uint_ge(answers, 1000);
+	ck_assert_uint_le(answers, 2 * (20 + 1000 + 10));
+}
+END_TEST
+
 START_TEST(a_protocol_that_cannot_wait_is_paced_ever_more_slowly)
 {
 	nsec last = 0;
@@ -1658,6 +1765,13 @@ static Suite *suite(void)
 	tcase_add_test(trying, a_wait_that_went_on_to_acquire_starts_the_command);
 	tcase_add_test(trying, a_wait_without_result_tries_again);
 	tcase_add_test(trying, a_wait_that_fails_at_once_is_no_busy_loop);
+	tcase_add_loop_test(
+		trying, p3_3_a_wait_that_fails_is_paced_ever_more_slowly, 0, 3);
+	tcase_add_test(trying, p3_3_waiting_without_memory_ends_with_the_reason);
+	tcase_add_test(trying, p3_3_waiting_without_a_thread_goes_on);
+	tcase_add_loop_test(
+		trying, p3_3_a_wait_that_ends_at_once_is_paced_in_the_long_run,
+		0, 2);
 	tcase_add_test(trying,
 		       a_protocol_that_cannot_wait_is_paced_ever_more_slowly);
 	tcase_add_test(trying, nonblock_takes_one_busy_for_an_answer);

@@ -591,6 +591,7 @@ static void note_answer(struct keeper *k, const struct answer *answer,
 				 .rc = answer->rc,
 				 .begun = answer->begun,
 				 .term = answer->term };
+	event->starved = answer->rc != RC_OK && answer->err.sys == ENOMEM;
 	if (answer->rc != RC_OK)
 		k->err = answer->err;
 	if (answer->job == JOB_ACQUIRE && answer->rc == RC_OK)
@@ -658,7 +659,8 @@ static bool work(struct keeper *k, const struct step *s, struct event *event)
 	if (s->job == JOB_WAIT) {
 		*event = (struct event){ .kind = EVENT_REPLY,
 					 .job = JOB_WAIT,
-					 .rc = RC_FAILED };
+					 .rc = RC_FAILED,
+					 .starved = e.sys == ENOMEM };
 		return true;
 	}
 	/* Better in place, under the front's guard, than not at all. */

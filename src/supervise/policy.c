@@ -19,6 +19,9 @@ static const nsec wait_ends = 500 * NSEC_PER_MSEC;
 /* Tries paced by us: from, to. */
 static const nsec pace_first = 100 * NSEC_PER_MSEC;
 static const nsec pace_last = 5 * NSEC_PER_SEC;
+/* Answers may come in a row as fast as a protocol's wait wakes us, up to so
+ * many; in the long run one in pace_first is enough of them. */
+enum { BURST = 20 };
 
 /* A refresh of a lock without end, and of one with a very long term. */
 static const nsec refresh_leash = 30 * NSEC_PER_SEC;
@@ -71,13 +74,19 @@ static nsec jittered(struct policy *p, nsec span, nsec part)
 }
 
 /* first, doubled with every failure, not over last. */
-static nsec backoff(struct policy *p, nsec first, nsec last)
+static nsec backoff_after(struct policy *p, unsigned failures, nsec first,
+			  nsec last)
 {
 	nsec span = first;
 
-	for (unsigned i = 1; i < p->failures && span < last; i++)
+	for (unsigned i = 1; i < failures && span < last; i++)
 		span *= 2;
 	return jittered(p, shorter(span, last), 4);
+}
+
+static nsec backoff(struct policy *p, nsec first, nsec last)
+{
+	return backoff_after(p, p->failures, first, last);
 }
 
 void policy_init(struct policy *p, const struct policy_config *config)
@@ -88,6 +97,7 @@ void policy_init(struct policy *p, const struct policy_config *config)
 			      .tell_at = BOOT_NEVER,
 			      .step_at = BOOT_NEVER,
 			      .patience = BOOT_NEVER,
+			      .starve_until = BOOT_NEVER,
 			      .valid_until = BOOT_NEVER,
 			      .kill_at = BOOT_NEVER,
 			      .term_at = BOOT_NEVER,
@@ -495,6 +505,19 @@ static void clean_and_try_again(struct policy *p, struct boot now, struct step *
 	p->again = true;
 }
 
+/* How long to rest before the next try, so that what a protocol's wait is
+ * worth does not matter. */
+static nsec in_excess(struct policy *p, struct boot now)
+{
+	nsec excess;
+
+	if (boot_reached(now, p->paid_until))
+		p->paid_until = now;
+	p->paid_until = boot_add(p->paid_until, pace_first);
+	excess = boot_until(now, p->paid_until) - BURST * pace_first;
+	return excess > 0 ? excess : 0;
+}
+
 static void on_busy(struct policy *p, const struct event *event,
 		    struct boot now, struct step *s)
 {
@@ -516,7 +539,10 @@ static void on_busy(struct policy *p, const struct event *event,
 	}
 	p->failures = 0;
 	p->phase = PHASE_PAUSING;
-	p->next_try = now;
+	p->next_try = boot_add(now, in_excess(p, now));
+	/* A wait that lets us go at once would have us ask without end. */
+	if (!boot_reached(now, p->next_try))
+		p->phase = PHASE_TRYING;
 }
 
 static void on_acquired(struct policy *p, const struct event *event,
@@ -567,16 +593,39 @@ static void on_acquire(struct policy *p, const struct event *event,
 	}
 }
 
-/* Whatever the wait came back with, the next try tells what is the matter;
- * only a wait that cannot even begin must not become a busy loop. */
-static void on_waited(struct policy *p, const struct event *event, struct boot now)
+static void wait_worked(struct policy *p)
+{
+	p->failed_waits = 0;
+	p->starve_until = BOOT_NEVER;
+}
+
+/* A lock that is free could not be taken either: do not wait for ever. */
+static bool starved_too_long(struct policy *p, struct boot now)
+{
+	p->starve_until = boot_min(p->starve_until, boot_add(now, try_patience));
+	return boot_reached(now, p->starve_until);
+}
+
+/* Whatever the wait came back with, the next try tells what is the matter. One
+ * that cannot even begin is no reason to give up, but we pace the tries. */
+static void on_waited(struct policy *p, const struct event *event,
+		      struct boot now, struct step *s)
 {
 	if (p->phase != PHASE_PAUSING)
 		return;
 	p->phase = PHASE_TRYING;
 	p->next_try = now;
-	if (event->rc != RC_OK && event->rc != RC_ABSENT && event->rc != RC_RETRY)
-		p->next_try = boot_add(now, pace_first);
+	if (event->rc == RC_OK || event->rc == RC_ABSENT) {
+		wait_worked(p);
+		return;
+	}
+	if (event->starved && starved_too_long(p, now)) {
+		withdraw(p, VERDICT_FAILED, now, s);
+		return;
+	}
+	p->failed_waits++;
+	p->next_try = boot_add(
+		now, backoff_after(p, p->failed_waits, pace_first, pace_last));
 }
 
 static void settle(struct policy *p, struct boot now)
@@ -698,6 +747,8 @@ static void on_release(struct policy *p, const struct event *event,
 static void on_reply(struct policy *p, const struct event *event,
 		     struct boot now, struct step *s)
 {
+	if (p->running == JOB_WAIT && event->job == JOB_ACQUIRE)
+		wait_worked(p);
 	p->running = JOB_NONE;
 	p->cancelled = false;
 	p->silence_told = false;
@@ -708,7 +759,7 @@ static void on_reply(struct policy *p, const struct event *event,
 		on_acquire(p, event, now, s);
 		return;
 	case JOB_WAIT:
-		on_waited(p, event, now);
+		on_waited(p, event, now, s);
 		return;
 	case JOB_REFRESH:
 		on_refresh(p, event, now, s);

@@ -66,6 +66,7 @@ struct event {
 	enum rc rc;
 	struct boot begun;
 	struct lock_term term;
+	bool starved;      /* REPLY: we have no memory; no other can help */
 	bool other_holder; /* REPLY busy: not the one that was told last */
 	bool shared;       /* HANDED: the front has it */
 	int signal;
@@ -149,6 +150,9 @@ struct policy {
 	unsigned failures;     /* in a row, for the back-off */
 	unsigned failed_tries; /* without an answer about the lock itself */
 	struct boot fail_until;
+	unsigned failed_waits;      /* in a row */
+	struct boot starve_until;   /* then no memory ends the waiting */
+	struct boot paid_until;     /* each answer costs a span of pacing */
 	bool traces, traces_before; /* something of ours may be in the store */
 	bool again; /* after this release try to acquire once more */
 	bool busy;  /* the last answer was that another holds it */

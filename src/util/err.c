@@ -53,6 +53,8 @@ static const char *sys_text(int sys)
 {
 	const char *text = strerrordesc_np(sys);
 
+	if (sys == EMFILE)
+		return "this process may open no more files; raise ulimit -n";
 	return text ? text : "unknown error";
 }
 
@@ -104,7 +106,6 @@ enum rc(rc_of_errno)(int sys)
 	case ENOSPC:
 	case EDQUOT:
 	case ENFILE:
-	case EMFILE:
 	case ENOMEM:
 	case ETIMEDOUT:
 		return RC_RETRY;

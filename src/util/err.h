@@ -51,8 +51,9 @@ enum rc err_context(struct err *e, enum rc rc, const char *format, ...)
 /*
  * What a failed system call means for the caller: ENOENT is ABSENT, EEXIST
  * is EXISTS, EACCES, EPERM and EROFS are DENIED, EINTR, EAGAIN, ESTALE, EIO,
- * ENOSPC, EDQUOT, ENFILE, EMFILE, ENOMEM, ETIMEDOUT are RETRY, ENOSYS and
- * EOPNOTSUPP are UNSUPPORTED, anything else FAILED.
+ * ENOSPC, EDQUOT, ENFILE, ENOMEM, ETIMEDOUT are RETRY, ENOSYS and EOPNOTSUPP
+ * are UNSUPPORTED, anything else FAILED: also EMFILE, since no other process
+ * can give us the descriptors that our own limit denies.
  */
 enum rc rc_of_errno(int sys);
 
