@@ -255,11 +255,16 @@ START_TEST(dispositions_and_mask_reach_the_command)
 	ck_assert_ptr_nonnull(strstr(output(), "SigBlk:\t0000000000000800"));
 	ck_assert_uint_eq(ignored_in(text), hup_and_chld);
 	ck_assert_int_eq(outcome.how, OUTCOME_EXITED);
-	/* And are ours again. */
-	ck_assert(signal(SIGCHLD, SIG_DFL) == SIG_IGN);
-	(void)sigprocmask(SIG_SETMASK, NULL, &mask);
-	ck_assert_int_eq(sigismember(&mask, SIGUSR2), 1);
-	ck_assert_int_eq(sigismember(&mask, SIGTERM), 0);
+}
+END_TEST
+
+START_TEST(p2_2_what_comes_behind_the_outcome_does_not_end_the_caller)
+{
+	run("exit 7");
+	ck_assert_int_eq(outcome.status, 7);
+	ck_assert_int_eq(kill(getpid(), SIGTERM), 0);
+	/* Here, and still blocked. */
+	ck_assert_int_eq(outcome.how, OUTCOME_EXITED);
 }
 END_TEST
 
@@ -1026,6 +1031,8 @@ static Suite *suite(void)
 	tcase_add_test(t, the_command_is_told_what_is_held);
 	tcase_add_test(t, the_command_is_in_our_group_and_the_keeper_is_not);
 	tcase_add_test(t, dispositions_and_mask_reach_the_command);
+	tcase_add_test(t,
+		       p2_2_what_comes_behind_the_outcome_does_not_end_the_caller);
 	tcase_add_test(t, no_descriptor_of_ours_reaches_the_command);
 	tcase_add_test(t, a_command_that_is_not_there_is_not_found);
 	tcase_add_test(t, a_command_that_may_not_be_executed_says_so);

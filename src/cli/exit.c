@@ -126,6 +126,14 @@ static bool dumps_core(int signal_number)
 	}
 }
 
+void exit_decided(void)
+{
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
 static void die_by(int signal_number)
 {
 	sigset_t only;

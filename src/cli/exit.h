@@ -31,6 +31,10 @@ int exit_code(const struct outcome *outcome, const struct exit_choice *choice);
 /* For --events: "exited", "signalled", "lost", "busy", "max-hold", ... */
 const char *exit_outcome_word(const struct outcome *outcome);
 
+/* Before the outcome is reported: no signal that comes from now on changes how
+ * this process ends. */
+void exit_decided(void);
+
 /*
  * End as the outcome says: by the same signal where COMMAND, or a wait for
  * the lock, was ended by one that dumps no core, so that shells and make see

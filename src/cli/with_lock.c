@@ -234,6 +234,7 @@ static int run(const struct subcommand *self, char **argv, char **words)
 		guide_hint(&c.location, &c.options);
 		supervise(&c.plan, &outcome);
 	} else {
+		exit_decided();
 		progress_ended(&c.progress, &outcome);
 	}
 	exit_as(&outcome, &c.options.exits);

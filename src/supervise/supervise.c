@@ -38,12 +38,6 @@ static void take_signals(struct caller *caller)
 	(void)sigaction(SIGCHLD, &usual, &caller->chld);
 }
 
-static void give_signals_back(const struct caller *caller)
-{
-	(void)sigaction(SIGCHLD, &caller->chld, NULL);
-	(void)pthread_sigmask(SIG_SETMASK, &caller->mask, NULL);
-}
-
 static enum rc prepare(struct run *r, struct err *e)
 {
 	nsec patience = r->plan->open_patience ? r->plan->open_patience
@@ -156,5 +150,4 @@ void supervise(const struct plan *plan, struct outcome *outcome)
 		outcome->err = e;
 	clean_up(&r);
 	tell_end(plan, outcome);
-	give_signals_back(&r.caller);
 }

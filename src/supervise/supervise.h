@@ -114,8 +114,9 @@ struct plan {
  *
  * Run it. Returns once, in the front, after everything was settled and
  * released. Call it from a process with one thread. Signal dispositions and
- * mask of the caller are what COMMAND gets; on return they are restored, so
- * that the caller can die by the outcome's signal.
+ * mask of the caller are what COMMAND gets. On return all signals stay blocked:
+ * the outcome was reported, and one that comes now must not make that untrue.
+ * The caller exits, or dies by the outcome's signal alone.
  */
 void supervise(const struct plan *plan, struct outcome *outcome);
 
