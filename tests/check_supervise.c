@@ -1031,8 +1031,8 @@ static Suite *suite(void)
 	tcase_add_test(t, the_command_is_told_what_is_held);
 	tcase_add_test(t, the_command_is_in_our_group_and_the_keeper_is_not);
 	tcase_add_test(t, dispositions_and_mask_reach_the_command);
-	tcase_add_test(t,
-		       p2_2_what_comes_behind_the_outcome_does_not_end_the_caller);
+	tcase_add_test(
+		t, p2_2_what_comes_behind_the_outcome_does_not_end_the_caller);
 	tcase_add_test(t, no_descriptor_of_ours_reaches_the_command);
 	tcase_add_test(t, a_command_that_is_not_there_is_not_found);
 	tcase_add_test(t, a_command_that_may_not_be_executed_says_so);

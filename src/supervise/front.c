@@ -31,6 +31,8 @@ static const nsec hurry_patience = 4 * NSEC_PER_SEC;
 static const nsec lock_memory_after = 50 * NSEC_PER_MSEC;
 /* After this it is told that the lock is still being removed. */
 static const nsec release_slow = 2500 * NSEC_PER_MSEC;
+/* Past the guard's instant by more, we were stopped ourselves. */
+static const nsec slept_least = 1 * NSEC_PER_SEC;
 /* One round of killing; SIGKILL needs time to act. */
 static const nsec tree_patience = 500 * NSEC_PER_MSEC;
 /* What has not died then will not soon (uninterruptible sleep). */
@@ -79,6 +81,11 @@ struct front {
 
 /* --- the command ------------------------------------------------------- */
 
+static bool harmless(int sig)
+{
+	return sig == SIGCONT || sig == SIGWINCH || sig == SIGURG;
+}
+
 /* As in the kernel, a stop and a continuation take each other back. */
 static void add_signal(_Atomic uint64_t *set, int sig)
 {
@@ -98,13 +105,26 @@ static void ask_keeper(struct front *f, _Atomic uint64_t *set, int sig)
 	board_wake(&f->board->keeper_woken, f->sock);
 }
 
+/* The keeper may not either: it is the same user. */
+static void tell_denied(const struct front *f)
+{
+	struct notice notice = { .kind = NOTICE_CANNOT_KILL,
+				 .when = wall_now(),
+				 .pid = f->command,
+				 .text = f->plan->wish.command };
+
+	f->plan->tell(f->plan->context, &notice);
+}
+
 static void signal_command(struct front *f, int sig)
 {
 	if (f->command_fd >= 0 &&
 	    syscall(SYS_pidfd_send_signal, f->command_fd, sig, NULL, 0) == 0)
 		return;
-	if (f->command_fd < 0 || errno == ENOSYS || errno == EPERM)
+	if (f->command_fd < 0 || errno == ENOSYS)
 		ask_keeper(f, &f->board->relayed, sig);
+	else if (errno == EPERM && !harmless(sig))
+		tell_denied(f);
 }
 
 /* 'T' while it is stopped; 0: not known. */
@@ -189,11 +209,6 @@ static bool of_terminal(int sig)
 static bool stops(int sig)
 {
 	return sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
-}
-
-static bool harmless(int sig)
-{
-	return sig == SIGCONT || sig == SIGWINCH || sig == SIGURG;
 }
 
 static bool caller_ignores(int sig)
@@ -480,18 +495,37 @@ static struct tree_count kill_below(struct front *f, tree_told_fn *told)
 	return count;
 }
 
+/* What the keeper would have said; a loss has its line whoever finds it. */
+static void tell_killed(struct front *f, const struct outcome *outcome)
+{
+	struct notice lost = { .kind = NOTICE_LOST,
+			       .when = wall_now(),
+			       .text = outcome->err.text };
+	struct notice killed = { .kind = NOTICE_SIGNALLED,
+				 .when = wall_now(),
+				 .signal = SIGKILL };
+
+	if (outcome->how == OUTCOME_LOST &&
+	    !atomic_exchange(&f->board->lost_told, true))
+		f->plan->tell(f->plan->context, &lost);
+	if (atomic_load(&f->board->went))
+		f->plan->tell(f->plan->context, &killed);
+}
+
 /*
  * What does not die (it may not be signalled, it sleeps uninterruptibly) is
  * told. A kernel lock, which is ours as well, is held while it runs; without
  * one there is nothing to protect it with, and no reason to stay.
  */
-static void kill_until_dead(struct front *f)
+static void kill_until_dead(struct front *f, const struct outcome *outcome)
 {
 	struct boot patience = boot_add(boot_now(), kill_patience);
 	struct tree_count count;
 	bool told = false;
 
-	while ((count = kill_below(f, NULL)).live > 0) {
+	count = kill_below(f, NULL);
+	tell_killed(f, outcome);
+	for (; count.live > 0; count = kill_below(f, NULL)) {
 		bool stuck = count.live == count.denied ||
 			     boot_reached(boot_now(), patience);
 
@@ -509,7 +543,7 @@ static void kill_until_dead(struct front *f)
 }
 
 /* The keeper failed: end all that is below us, then let the lock go. */
-static void end_it_all(struct front *f)
+static void end_it_all(struct front *f, const struct outcome *outcome)
 {
 	bool settled = atomic_load(&f->board->settled);
 
@@ -521,7 +555,7 @@ static void end_it_all(struct front *f)
 	/* Once all is settled, nothing but the keeper itself is left to end,
 	 * and what the user wants left. */
 	if (!settled)
-		kill_until_dead(f);
+		kill_until_dead(f, outcome);
 	if (f->lock_fd >= 0)
 		(void)flock(f->lock_fd, LOCK_UN);
 }
@@ -551,19 +585,37 @@ static void check_slow(struct front *f)
 		f->plan->tell(f->plan->context, &notice);
 }
 
-static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
+/* Is it we who were stopped, and perhaps the keeper with us? */
+static bool woke_late(const struct front *f)
+{
+	struct boot guard = { atomic_load(&f->board->guard) };
+
+	return guard.ns < NSEC_FOREVER &&
+	       boot_until(guard, boot_now()) > slept_least;
+}
+
+static void lost_outcome(const struct front *f, struct outcome *outcome)
+{
+	outcome->how = OUTCOME_LOST;
+	if (woke_late(f))
+		(void)err_set(&outcome->err, RC_LOST,
+			      "this machine slept, or repolock was stopped, "
+			      "for longer than the lock is good for");
+	else if (f->keeper == 0)
+		(void)err_set(&outcome->err, RC_LOST,
+			      "the keeper was killed when it had lost it");
+	else
+		(void)err_set(&outcome->err, RC_LOST,
+			      "the keeper (process %d) did not renew it in "
+			      "time",
+			      (int)f->keeper);
+}
+
+static void failed_outcome(const struct front *f, bool late,
+			   struct outcome *outcome)
 {
 	bool went = atomic_load(&f->board->went);
-	bool settled = atomic_load(&f->board->settled);
 
-	end_it_all(f);
-	/* Where it hangs in the kernel, it may not end for ever. */
-	f->stuck = true;
-	if (settled) {
-		tell_unreleased(f);
-		*outcome = f->board->outcome;
-		return;
-	}
 	*outcome = (struct outcome){ .how = OUTCOME_FAILED };
 	if (f->withdrawn != 0 && !went) {
 		outcome->how = OUTCOME_INTERRUPTED;
@@ -573,11 +625,7 @@ static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
 			      "no descriptor is left to guard the lock "
 			      "with (ulimit -n)");
 	} else if (atomic_load(&f->board->lost) || (late && went)) {
-		outcome->how = OUTCOME_LOST;
-		(void)err_set(&outcome->err, RC_LOST,
-			      "the keeper (process %d) did not renew it in "
-			      "time",
-			      (int)f->keeper);
+		lost_outcome(f, outcome);
 	} else if (late) {
 		(void)err_set(&outcome->err, RC_FAILED,
 			      "the location does not answer");
@@ -590,6 +638,21 @@ static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
 			      "the keeper was killed before COMMAND was "
 			      "started");
 	}
+}
+
+static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
+{
+	bool settled = atomic_load(&f->board->settled);
+
+	if (!settled)
+		failed_outcome(f, late, outcome);
+	end_it_all(f, outcome);
+	/* Where it hangs in the kernel, it may not end for ever. */
+	f->stuck = true;
+	if (!settled)
+		return;
+	tell_unreleased(f);
+	*outcome = f->board->outcome;
 }
 
 static void done(const struct front *f, struct outcome *outcome)

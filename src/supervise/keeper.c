@@ -213,6 +213,7 @@ static void tell_lost(struct keeper *k)
 
 	loss_text(k, &e);
 	tell(k, &notice);
+	atomic_store(&k->board->lost_told, true);
 }
 
 static void tell_descendant(struct keeper *k, pid_t pid, const char *name)
@@ -248,6 +249,17 @@ static void tell_immune(struct keeper *k)
 		tell(k, &notice);
 	}
 	k->immunes = 0;
+}
+
+/* One that the front could not deliver, or the policy wants delivered. */
+static void signal_command(struct keeper *k, int sig)
+{
+	struct notice denied = { .kind = NOTICE_CANNOT_KILL,
+				 .pid = k->command->pid,
+				 .text = k->plan->wish.command };
+
+	if (!k->reaped && kill(k->command->pid, sig) < 0 && errno == EPERM)
+		tell(k, &denied);
 }
 
 static struct tree tree_of(const struct keeper *k)
@@ -703,8 +715,8 @@ static bool carry_out(struct keeper *k, const struct step *s, struct event *even
 		freeze(k);
 	if (s->thaw)
 		thaw(k);
-	if (s->relay != 0 && !k->reaped)
-		(void)kill(k->command->pid, s->relay);
+	if (s->relay != 0)
+		signal_command(k, s->relay);
 	if (s->drop)
 		command_drop(k->command);
 	set_guard(k, s->guard);
@@ -863,8 +875,7 @@ static void look_at_board(struct keeper *k)
 	relayed = atomic_exchange(&k->board->relayed, 0);
 	asked = atomic_exchange(&k->board->asked, 0);
 	while ((sig = take_signal(&relayed)) != 0)
-		if (!k->reaped)
-			(void)kill(k->command->pid, sig);
+		signal_command(k, sig);
 	while ((sig = take_signal(&asked)) != 0)
 		step(k, (struct event){ .kind = EVENT_SIGNAL, .signal = sig });
 }
