@@ -2,7 +2,10 @@
 #
 # make                 build/repolock and build/repolock-native
 # make demo            the main job on real repositories, in front of your eyes
-# make check           all tests; T=word only those whose name has it
+# make check           the tests; T=word only those whose name has it
+# make quick           the Check suites alone, in about a minute
+# make check-all       the same again with what finds more: sanitizers, clang,
+#                      valgrind, fuzz corpora, lint
 # make install         DESTDIR= prefix= as usual; install-strip, uninstall;
 #                      systemdsystemunitdir= takes the units
 # make lint format     what a reviewer would rather not have to say
@@ -109,7 +112,9 @@ SOURCES := $(call built,$(wildcard src/*.c src/*/*.c))
 HEADERS := $(wildcard src/*/*.h tests/*.h tests/*/*.h)
 CHECK_SOURCES := $(call built,$(wildcard tests/check_*.c))
 SUPPORT_SOURCES := $(filter-out tests/check_%,$(call built,$(wildcard tests/*.c)))
-HELPER_SOURCES := $(wildcard tests/lib/*.c tests/bench/*.c)
+# poorfs needs fuse3; tests that use it are skipped without.
+HELPER_SOURCES := $(filter-out $(if $(shell $(PKG_CONFIG) --exists fuse3 2>&1 \
+	&& echo 1),,tests/lib/poorfs.c),$(wildcard tests/lib/*.c tests/bench/*.c))
 FUZZ_SOURCES := $(call built,$(wildcard tests/fuzz/*.c))
 C_FILES := $(SOURCES) $(HEADERS) $(CHECK_SOURCES) $(SUPPORT_SOURCES) \
 	$(HELPER_SOURCES) $(FUZZ_SOURCES)
@@ -234,15 +239,16 @@ $B/lib/poorfs: HELPER_FLAGS = $(FUSE_FLAGS)
 # What is missing is installed first, so the rest is a make of its own.
 MAKE_AGAIN = +$(Q)$(MAKE) --no-print-directory
 
-.PHONY: check demo bench test
+.PHONY: check quick check-all demo bench
+check: PART := $(if $(filter plain-no,$(VARIANT)-$(STATIC)),dynamic,$(VARIANT))
 check:
 	@contrib/deps check
-	@tests/run $(PARTS) $(T)
-ifneq ($(VARIANT),plain)
-check: PARTS := -p $(VARIANT)
-else ifneq ($(findstring clang,$(CC)),)
-check: PARTS := -p clang
-endif
+	@CC=$(call quoted,$(CC)) tests/run -p $(PART) $(T)
+quick:
+	@CC=$(call quoted,$(CC)) tests/run -p quick $(T)
+check-all:
+	@contrib/deps check-all
+	@tests/run -p all $(T)
 demo:
 	@contrib/deps demo
 	$(MAKE_AGAIN) all
@@ -272,7 +278,7 @@ fuzz: fuzzers
 # Lines that the tests reach. Processes that end by _exit write no record, so
 # front, keeper and command of with-lock show less than what is tested.
 coverage:
-	@contrib/deps check
+	@contrib/deps check-all
 	@tests/run -p cov $(T) || echo 'some tests failed; the rest counts' >&2
 	@lcov -q -c -d build/cov-gcc -b . --no-external -o build/coverage.info
 	@lcov -q -r build/coverage.info '*/tests/*' -o build/coverage.info

@@ -2,6 +2,9 @@
 #
 # Completion in the shells themselves: a key is pressed on a terminal, or fish
 # is asked what it would offer.
+#
+# runner: needs zsh fish
+# runner: plain
 
 # shellcheck disable=SC2016,SC2034,SC2154
 

@@ -54,6 +54,7 @@ setup()
 # --- the other half -----------------------------------------------------------------
 
 @test "repolock-native takes its place with the same pid and words" {
+	needs_native restic
 	restic init -q -r "$T/repo"
 	expect 0 sh -c 'echo $$; exec "$@"' - "$REPOLOCK" with-lock \
 		-r "restic:$T/repo" -- \
@@ -118,18 +119,21 @@ native_is_unlocked()
 }
 
 @test "on the bare path of a restic repository both kinds are handled" {
+	needs_native restic
 	restic init -q -r "$T/repo"
 	both_are_listed restic restic
 	native_is_unlocked restic restic
 }
 
 @test "on the bare path of a borg repository both kinds are handled" {
+	needs_native borg
 	borg init -e none "$T/repo" 2>/dev/null
 	both_are_listed borg borg1
 	native_is_unlocked borg borg1
 }
 
 @test "without restic's password the leases are shown, and the exit code tells" {
+	needs_native restic
 	restic init -q -r "$T/repo"
 	start one "$REPOLOCK" with-lock -r "$T/repo" -- "$T/sleep" 60
 	wait_until 'is_held "$T/repo"'
@@ -146,6 +150,7 @@ native_is_unlocked()
 }
 
 @test "a password is asked for on a terminal, without showing it" {
+	needs_native restic
 	restic init -q -r "$T/repo"
 	unset RESTIC_PASSWORD
 	terminal
@@ -164,6 +169,7 @@ native_is_unlocked()
 }
 
 @test "Ctrl-C at the question for a password ends it, and the echo is back" {
+	needs_native restic
 	restic init -q -r "$T/repo"
 	unset RESTIC_PASSWORD
 	terminal
@@ -182,6 +188,7 @@ native_is_unlocked()
 }
 
 @test "a password in a location is nowhere to be seen" {
+	needs_native restic
 	start one "$REPOLOCK" with-lock -r "$LOC" -- "$T/sleep" 60
 	wait_until is_held
 	start two "$REPOLOCK" with-lock -v -r \

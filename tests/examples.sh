@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # The examples below contrib/, run on real repositories.
+#
+# runner: needs restic borg systemd-analyze
 
 set -u
 cd "$(dirname "$0")/.." || exit 1

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # --help, the manual and the completions tell the same, compared both ways.
+#
+# runner: needs man mandoc zsh fish
+# runner: plain
 
 # shellcheck disable=SC2154
 

@@ -4,12 +4,13 @@
 # One run of each command under valgrind: every process that repolock forks
 # must touch no memory it should not, and the one that the caller started must
 # have freed what it took.
+#
+# runner: needs valgrind
 
 set -u
 cd "$(dirname "$0")/.." || exit 1
-# Nothing can be put in front of a static one.
-repolock=$PWD/build/dynamic-gcc/repolock
-make --no-print-directory STATIC=no CC=gcc "${repolock#"$PWD/"}" >&2 || exit 1
+# Not a static one, which nothing can be put in front of.
+repolock=${REPOLOCK:-$PWD/build/dynamic-gcc/repolock}
 count=0
 failed=0
 tmp=$(mktemp -d)

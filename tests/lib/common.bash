@@ -369,6 +369,18 @@ needs_root()
 	[ "$(id -u)" -eq 0 ] || skip 'root is needed to become another, or mount'
 }
 
+# needs_native PROGRAM...: repolock-native, and those whose locks it takes.
+needs_native()
+{
+	local program
+	[ -x "${REPOLOCK%/*}/repolock-native" ] ||
+		skip 'built without repolock-native'
+	for program; do
+		command -v "$program" >/dev/null ||
+			skip "$program is not installed"
+	done
+}
+
 # --- assertions ----------------------------------------------------------
 
 # is EXPECTED ACTUAL

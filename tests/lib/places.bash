@@ -94,6 +94,7 @@ poor_mount()
 {
 	local from=$1 to=$2
 	shift 2
+	[ -x "$BUILD/lib/poorfs" ] || skip 'built without libfuse3'
 	mkdir -p "$from" "$to"
 	served "$BUILD/lib/poorfs" "$from" "$to" "$@"
 }
