@@ -2,7 +2,7 @@
 #
 # borg 1's lock.roster, which borg writes in place, beside the real borg.
 
-# shellcheck disable=SC2016,SC2034,SC2154
+# shellcheck disable=SC2030,SC2031,SC2016,SC2034,SC2154
 
 load lib/common
 load lib/borg
