@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cli/progress.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cli/events.h"
 #include "cli/held.h"
 #include "cli/table.h"
 #include "util/duration.h"
@@ -33,56 +32,6 @@ enum { MOST_OF_LOCATION = 200, MOST_OF_DETAIL = 320 };
 #define CLEAR "\r\033[K"
 
 /* --- --events ----------------------------------------------------------------- */
-
-static enum rc use_descriptor(int *fd, const char *number, struct err *e)
-{
-	char *end = NULL;
-	long given;
-	int flags;
-
-	errno = 0;
-	given = strtol(number, &end, 10);
-	if (errno != 0 || end == number || *end != '\0' || given < 0 ||
-	    given > 1 << 20)
-		return err_set(e, RC_MALFORMED,
-			       "--events: 'fd:%.40s' has no descriptor number",
-			       number);
-	flags = fcntl((int)given, F_GETFL);
-	/* What we filled with /dev/null, the caller had closed. */
-	if (flags < 0 || (fcntl((int)given, F_GETFD) & FD_CLOEXEC))
-		return err_set(e, RC_MALFORMED,
-			       "--events: descriptor %ld is not open", given);
-	if ((flags & O_ACCMODE) == O_RDONLY)
-		return err_set(e, RC_MALFORMED,
-			       "--events: descriptor %ld is not open for "
-			       "writing",
-			       given);
-	*fd = fcntl((int)given, F_DUPFD_CLOEXEC, 3);
-	if (*fd < 0)
-		return err_sys(e, RC_FAILED, errno, "--events: fd:%ld", given);
-	return RC_OK;
-}
-
-static enum rc open_events(int *fd, const char *where, struct err *e)
-{
-	if (*where == '\0')
-		return err_set(e, RC_MALFORMED,
-			       "--events: the name is empty; give FILE or "
-			       "fd:N");
-	if (strncmp(where, "fd:", 3) == 0)
-		return use_descriptor(fd, where + 3, e);
-	/* Without O_NONBLOCK a FIFO would wait for its reader. */
-	*fd = open(where,
-		   O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY |
-			   O_NONBLOCK,
-		   0666);
-	if (*fd >= 0)
-		return RC_OK;
-	if (errno == ENXIO)
-		return err_set(e, RC_FAILED,
-			       "--events: nobody reads from %.150s", where);
-	return err_sys(e, rc_of_errno(errno), errno, "--events: %.150s", where);
-}
 
 static bool is_terminal(int fd)
 {
@@ -107,7 +56,7 @@ enum rc progress_open(struct progress *p, const struct options *o, struct err *e
 	if (o->progress == PROGRESS_ALWAYS)
 		p->told.next = 0;
 	if (o->events) {
-		enum rc rc = open_events(&fd, o->events, e);
+		enum rc rc = events_open(&fd, o->events, e);
 
 		if (rc != RC_OK)
 			return rc;
