@@ -1089,6 +1089,73 @@ static struct self of_elsewhere(void)
 	return other;
 }
 
+/* Ten waiters of hosts that crashed: one look, not one after the other. */
+START_TEST(p5_2_idle_places_of_elsewhere_cost_one_look)
+{
+	struct self other = of_elsewhere();
+	struct lock *a = open_lease(LOCK_EXCLUSIVE, false);
+	struct lock *b = open_lease(LOCK_EXCLUSIVE, true);
+	struct boot begun;
+	enum rc rc;
+
+	ck_rc(acquire(a), RC_OK);
+	for (int i = 0; i < 10; i++)
+		leave_place(&other);
+	ck_rc(acquire(b), RC_BUSY);
+	ck_assert_uint_eq(with("q"), 11);
+	ck_rc(release(a), RC_OK);
+	begun = boot_now();
+	call.give_up = boot_add(begun, 2 * SOON);
+	do {
+		ck_rc(wait_for(b, SOON), RC_OK);
+		rc = acquire(b);
+	} while (rc == RC_BUSY);
+	ck_rc(rc, RC_OK);
+	/* They might have acted for so long. */
+	ck_assert_int_ge(boot_until(begun, boot_now()), 14 * NSEC_PER_SEC);
+	ck_assert_uint_eq(with("q"), 0);
+	lock_close(a);
+	lock_close(b);
+}
+END_TEST
+
+START_TEST(p5_2_who_lives_elsewhere_keeps_its_turn)
+{
+	struct lock_wish wish = wish_for(LOCK_EXCLUSIVE, true);
+	struct lock *a = open_lease(LOCK_EXCLUSIVE, false);
+	struct lock *b = open_lease(LOCK_EXCLUSIVE, true);
+	struct self other = of_elsewhere();
+	struct lock *far;
+	enum rc rc;
+
+	wish.self = &other;
+	ck_rc(acquire(a), RC_OK);
+	leave_place(&other);
+	leave_place(&other);
+	far = open_wish(&wish);
+	ck_rc(acquire(far), RC_BUSY);
+	ck_rc(acquire(b), RC_BUSY);
+	ck_rc(release(a), RC_OK);
+	call.give_up = boot_add(boot_now(), 3 * SOON);
+	/* b looks more often, and at every turn first. */
+	do {
+		for (int i = 0; i < 8; i++) {
+			ck_rc(acquire(b), RC_BUSY);
+			ck_rc(call_pause(&call, NSEC_PER_SEC / 4, &e), RC_OK);
+		}
+		rc = acquire(far);
+	} while (rc == RC_BUSY);
+	ck_rc(rc, RC_OK);
+	ck_rc(acquire(b), RC_BUSY);
+	ck_rc(release(far), RC_OK);
+	ck_rc(acquire(b), RC_OK);
+	ck_assert_uint_eq(with("q"), 0);
+	lock_close(a);
+	lock_close(b);
+	lock_close(far);
+}
+END_TEST
+
 START_TEST(a_claim_watched_for_a_term_is_stale)
 {
 	struct self other = of_elsewhere();
@@ -1338,6 +1405,7 @@ int main(void)
 
 	t = add_case(s, "without kernel locks", begin_plain_memory,
 		     end_processes);
+	tcase_set_timeout(t, 120); /* some must see that nobody acts */
 	tcase_add_test(t, both_processes_gone_prove_a_claim_stale);
 	tcase_add_loop_test(t, one_process_alive_keeps_a_claim, 0, 2);
 	tcase_add_test(t, a_dead_process_of_elsewhere_proves_nothing);
@@ -1346,6 +1414,8 @@ int main(void)
 	tcase_add_loop_test(t, the_place_of_one_that_may_live_is_not_overtaken,
 			    0, 4);
 	tcase_add_test(t, a_claim_watched_for_a_term_is_stale);
+	tcase_add_test(t, p5_2_idle_places_of_elsewhere_cost_one_look);
+	tcase_add_test(t, p5_2_who_lives_elsewhere_keeps_its_turn);
 	tcase_add_test(t, a_renewal_begins_the_watch_anew);
 	tcase_add_test(t, the_first_look_is_remembered_for_later_tries);
 	tcase_add_test(

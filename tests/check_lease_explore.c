@@ -600,6 +600,8 @@ static void check_leftovers(const struct plan *plan)
 	run_all();
 	if (x.wrong[0] == '\0' && x.all[0].had != 1)
 		wrong("nobody gets the lock any more");
+	if (plan->disk & MEMORY_STICKY)
+		return; /* there it stays, and is in nobody's way */
 	if (x.wrong[0] == '\0' && (memory_disk_with(x.disk, "x.") != 0 ||
 				   memory_disk_with(x.disk, "s.") != 0))
 		wrong("a claim stays for ever");
@@ -705,6 +707,21 @@ static const struct plan exhaustive[] = {
 	  .switches = 1,
 	  .modes = { LOCK_EXCLUSIVE, LOCK_SHARED, LOCK_EXCLUSIVE },
 	  .ttl = 2 * NSEC_PER_SEC },
+	{ .what = "p5_1 exclusive and shared, nothing of others is removed",
+	  .contenders = 2,
+	  .disk = MEMORY_KERNEL | MEMORY_MOVE | MEMORY_STICKY,
+	  .rounds = 1,
+	  .switches = 2,
+	  .deaths = 1,
+	  .modes = { LOCK_EXCLUSIVE, LOCK_SHARED },
+	  .ttl = 2 * NSEC_PER_SEC },
+	{ .what = "p5_1 two exclusive, a plain store, nothing is removed",
+	  .contenders = 2,
+	  .disk = MEMORY_STICKY,
+	  .rounds = 1,
+	  .switches = 2,
+	  .deaths = 1,
+	  .ttl = 2 * NSEC_PER_SEC },
 };
 
 static const struct plan random_plans[] = {
@@ -739,6 +756,23 @@ static const struct plan random_plans[] = {
 	  .deaths = 1,
 	  .faults = 30,
 	  .modes = { LOCK_EXCLUSIVE, LOCK_EXCLUSIVE, LOCK_SHARED },
+	  .ttl = 2 * NSEC_PER_SEC },
+	{ .what = "p5_1 kernel locks, deaths, nothing of others is removed",
+	  .contenders = 4,
+	  .random = true,
+	  .disk = MEMORY_KERNEL | MEMORY_MOVE | MEMORY_STICKY,
+	  .rounds = 2,
+	  .deaths = 2,
+	  .modes = { LOCK_EXCLUSIVE, LOCK_SHARED, LOCK_EXCLUSIVE, LOCK_EXCLUSIVE },
+	  .ttl = 2 * NSEC_PER_SEC },
+	{ .what = "p5_1 a plain store, all that can go wrong, nothing is removed",
+	  .contenders = 4,
+	  .random = true,
+	  .disk = MEMORY_STICKY,
+	  .rounds = 2,
+	  .deaths = 2,
+	  .faults = 30,
+	  .modes = { LOCK_EXCLUSIVE, LOCK_SHARED, LOCK_EXCLUSIVE, LOCK_EXCLUSIVE },
 	  .ttl = 2 * NSEC_PER_SEC },
 	{ .what = "four, nothing goes wrong",
 	  .contenders = 4,

@@ -17,6 +17,7 @@ struct object {
 	char data[DATA_ROOM];
 	size_t len;
 	uint64_t version; /* of the disk when it was last written */
+	int put_by;       /* its owner, who alone may remove it if sticky */
 	int locked_by;    /* owner of its kernel lock; -1: none */
 	int fd;           /* by which it is locked */
 	ino_t inode;      /* of that fd: another one means that it was closed */
@@ -162,6 +163,7 @@ static void do_put(struct memory_disk *disk, const struct object *what)
 
 	if (!object)
 		object = make(disk, what->name);
+	object->put_by = what->put_by;
 	fill(disk, object, what->data, what->len);
 }
 
@@ -257,6 +259,15 @@ static enum rc unanswered(struct memory_store *m, enum memory_fate fate,
 				 "the disk does not answer"));
 }
 
+/* To the one who asks, now: a late removal was permitted when it was sent. */
+static bool is_refused(const struct memory_store *m, const char *name)
+{
+	const struct object *object = find(m->disk, name);
+
+	return (m->disk->has & MEMORY_STICKY) && object &&
+	       object->put_by != m->owner;
+}
+
 static enum rc change(struct memory_store *m, enum memory_op op, const char *name,
 		      const void *data, size_t len, struct err *e)
 {
@@ -266,6 +277,9 @@ static enum rc change(struct memory_store *m, enum memory_op op, const char *nam
 
 	if (fate == MEMORY_DEAD || fate == MEMORY_REFUSED)
 		return unanswered(m, fate, e);
+	if (op == MEMORY_DEL && is_refused(m, name))
+		return answer(m, err_set(e, RC_DENIED, "%.80s", name));
+	what.put_by = m->owner;
 	(void)text_copy(what.name, sizeof(what.name), name);
 	assert(len <= sizeof(what.data));
 	if (len > 0)
@@ -377,6 +391,8 @@ static enum rc memory_move(struct store *s, const char *from, const char *to,
 	object = find(m->disk, from);
 	if (!object)
 		return answer(m, err_set(e, RC_ABSENT, "%.80s", from));
+	if (is_refused(m, from))
+		return answer(m, err_set(e, RC_DENIED, "%.80s", from));
 	if (find(m->disk, to))
 		return answer(m, err_set(e, RC_EXISTS, "%.80s", to));
 	(void)text_copy(object->name, sizeof(object->name), to);
@@ -400,6 +416,7 @@ static enum rc memory_put_locked(struct store *s, const char *name,
 	if (fate == MEMORY_DEAD || fate == MEMORY_REFUSED)
 		return unanswered(m, fate, e);
 	object = make(m->disk, name);
+	object->put_by = m->owner;
 	fill(m->disk, object, data, len);
 	if (fate != MEMORY_DONE)
 		return answer(m, err_set(e, RC_UNKNOWN, "no answer"));

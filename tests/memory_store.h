@@ -12,7 +12,8 @@
 
 enum memory_disk_has {
 	MEMORY_KERNEL = 1 << 0, /* put_locked, renew_open, probe */
-	MEMORY_MOVE = 1 << 1
+	MEMORY_MOVE = 1 << 1,
+	MEMORY_STICKY = 1 << 2 /* nobody removes what another one has put */
 };
 
 enum memory_op {

@@ -93,6 +93,7 @@ static void lease_close(struct lock *lock)
 	store_close(l->store);
 	lease_view_release(&l->view);
 	lease_looks_release(&l->looks);
+	lease_queue_reset(&l->queue);
 	buf_release(&l->record);
 	free(l->used);
 	free(l);
@@ -150,6 +151,7 @@ enum rc lease_look(struct lease *l, const struct call *call, struct err *e)
 	if (l->view.overflow)
 		return err_set(e, RC_RETRY, "no memory for a listing");
 	drop_late_writes(l, call);
+	lease_queue_mark(l);
 	return RC_OK;
 }
 
@@ -542,6 +544,7 @@ static enum rc lease_release(struct lock *lock, const struct call *call,
 	claim = release_claim(l, call, e);
 	place = lease_withdraw(l, &l->place, call, claim == RC_OK ? e : &unsaid);
 	l->ahead = (struct lease_ahead){ 0 };
+	lease_queue_reset(&l->queue);
 	l->next_fence = 0;
 	l->loss_asked = false;
 	return claim != RC_OK ? claim : place;

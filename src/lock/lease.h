@@ -49,19 +49,32 @@ struct lease_ahead {
 	bool known;
 	struct lease_name name;
 	bool kernel;       /* its end is seen at once: a lock was seen taken */
-	bool blind;        /* a place whose lock cannot be seen */
 	bool woke;         /* it changed while it was waited for */
 	bool went;         /* it was seen to be gone */
 	unsigned rechecks; /* tests of its kernel lock since it changed */
-	struct boot free_at; /* its lock was first seen free; 0: it was not */
-	nsec sure_in;        /* when it may be proved stale; 0: no such time */
-	nsec interval;       /* of polling */
+	nsec sure_in;      /* when it may be proved stale; 0: no such time */
+	nsec interval;     /* of polling */
 };
 
-/* The first place of the queue, while nothing held keeps it from acting. */
-struct lease_idle {
-	char uuid[LEASE_UUID_SIZE]; /* "": no such */
-	struct boot since;
+/* What is remembered of a place ahead. */
+struct lease_waiter {
+	char uuid[LEASE_UUID_SIZE];
+	bool passed;          /* counts as absent */
+	bool listed;          /* in the last listing */
+	struct boot free_at;  /* its lock was first seen free; 0: it was not */
+	struct boot still_at; /* since when nothing held is in its way */
+};
+
+/* The queue as this waiter sees it. */
+struct lease_queue {
+	struct lease_waiter *waiters; /* sorted by uuid */
+	size_t count;
+	char first[LEASE_UUID_SIZE]; /* the first place, while nothing held
+	                                keeps it from acting; "": no such */
+	struct boot first_since;
+	struct boot stalled;  /* since when nobody acts; 0: somebody does */
+	struct boot judge_at; /* when more can be decided; 0: no such time */
+	struct boot beat;     /* when our own place was last put */
 };
 
 struct lease {
@@ -85,7 +98,7 @@ struct lease {
 	struct buf record;
 	struct lease_looks looks;
 	struct lease_ahead ahead;
-	struct lease_idle idle;
+	struct lease_queue queue;
 	char warning[160];
 	/* The next fence, where the last listing showed that only `ahead` is
 	 * between us and the lock; 0: list first. */
@@ -171,6 +184,42 @@ nsec lease_unchanged(struct lease *l, const struct lease_name *name,
 /* Is the kernel lock of one of our objects seen free? */
 enum store_probe lease_probe(struct lease *l, const struct lease_name *name,
 			     bool *vanished, const struct call *call);
+
+/* --- lease_queue.c: who goes first --- */
+
+/* What is held that this waiter sees, beside its own claim. */
+enum lease_held { LEASE_HELD_NOT, LEASE_HELD_SHARED, LEASE_HELD_EXCLUSIVE };
+
+void lease_queue_reset(struct lease_queue *queue);
+
+/* Mark the places of l->view that are passed over; forget those that went. */
+void lease_queue_mark(struct lease *l);
+
+/* A place of ours that is not listed was taken for that of a dead one. */
+void lease_queue_notice_lost(struct lease *l);
+
+/* Take a place behind all that are listed. */
+enum rc lease_queue_enter(struct lease *l, const struct call *call,
+			  struct err *e);
+
+/* Show that we live, where nobody acts and our lock cannot be seen. Before a
+ * listing: our place has another UUID from then on. */
+void lease_queue_beat(struct lease *l, const struct call *call);
+
+/* The one to wait for; NULL: none. And: is that so, and we have a place? */
+const struct lease_name *lease_queue_ahead(const struct lease *l);
+bool lease_queue_head(const struct lease *l);
+
+/* Look after those ahead. True: some were passed over; list again. */
+bool lease_queue_look(struct lease *l, enum lease_held held,
+		      const struct call *call);
+
+/* Nobody but the first in the queue is between us and the holders. */
+bool lease_queue_behind_first(const struct lease *l);
+
+/* Wait for this one. What is known of it is kept while it is the same one;
+ * true: it is another. */
+bool lease_set_ahead(struct lease *l, const struct lease_name *name);
 
 /* --- lease_acquire.c --- */
 

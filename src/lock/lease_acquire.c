@@ -25,11 +25,6 @@ enum { LOOKS_LEAST = 5, ROUNDS_MOST = 1000 };
 #define PAUSE_FIRST NSEC_PER_MSEC
 #define PAUSE_MOST (64 * NSEC_PER_MSEC)
 
-/* A place whose owner seems dead is looked at twice, that far apart. */
-#define PLACE_LOOKS_APART (2 * NSEC_PER_SEC)
-/* A place that has nothing in its way for so long does not act. */
-#define PLACE_IDLE (15 * NSEC_PER_SEC)
-
 /* A kernel lock ends a little after the close that wakes its watchers. */
 static const nsec rechecks[] = { 1 * NSEC_PER_MSEC, 5 * NSEC_PER_MSEC,
 				 25 * NSEC_PER_MSEC };
@@ -131,128 +126,11 @@ static const struct lease_name *in_the_way(const struct lease *l,
 	return l->wish.mode == LOCK_EXCLUSIVE ? s->shared : NULL;
 }
 
-/* --- the queue --- */
-
-static const struct lease_name *listed_place(const struct lease *l)
+static enum lease_held what_is_held(const struct standing *s)
 {
-	if (l->place.there == LEASE_GONE)
-		return NULL;
-	return lease_view_find(&l->view, LEASE_PLACE, l->place.name.uuid);
-}
-
-static bool head_of_queue(const struct lease *l)
-{
-	const struct lease_name *mine = listed_place(l);
-
-	return mine && !lease_view_ahead(&l->view, mine, l->wish.mode);
-}
-
-static enum rc put_place(struct lease *l, const struct call *call, struct err *e)
-{
-	if (l->view.top_ticket >= LEASE_NUMBER_MAX)
-		return err_set(e, RC_FAILED, "the queue in %.120s is spoilt",
-			       l->store->shown);
-	l->place.name = (struct lease_name){
-		.kind = LEASE_PLACE,
-		.mode = l->wish.mode,
-		.number = l->view.top_ticket + 1,
-	};
-	return lease_put_own(l, &l->place, call, e);
-}
-
-static bool same_object(const struct lease_name *a, const struct lease_name *b)
-{
-	return a->kind == b->kind && strcmp(a->uuid, b->uuid) == 0;
-}
-
-/* What is known of the object that is waited for is kept while it is. */
-static void set_ahead(struct lease *l, const struct lease_name *name)
-{
-	if (l->ahead.known && same_object(&l->ahead.name, name))
-		return;
-	l->ahead = (struct lease_ahead){ .known = true, .name = *name };
-}
-
-/* Whose lock cannot be seen: have both of its processes ended, here? */
-static bool owners_are_gone(struct lease *l, const struct lease_name *place,
-			    const struct call *call)
-{
-	struct lease_record record;
-	struct lock_info unshown;
-	struct lease_verdict v;
-	struct err unread;
-
-	if (lease_read_record(l, place, &record, &unshown, call, &unread) != RC_OK)
-		return false;
-	lease_judge_place(l, place, &record, &v, call);
-	return v.fate != LEASE_LIVE;
-}
-
-/* Is its lock free for the second time, or is its owner proved gone? */
-static bool place_is_dead(struct lease *l, const struct call *call)
-{
-	struct lease_ahead *a = &l->ahead;
-	struct boot now = boot_now();
-	bool vanished;
-
-	a->blind = false;
-	switch (lease_probe(l, &a->name, &vanished, call)) {
-	case STORE_PROBE_TAKEN:
-		a->kernel = true;
-		a->free_at.ns = 0;
-		return false;
-	case STORE_PROBE_FREE:
-		a->kernel = false;
-		if (a->free_at.ns == 0)
-			a->free_at = now;
-		return boot_until(a->free_at, now) >= PLACE_LOOKS_APART;
-	case STORE_PROBE_BLIND:
-		a->blind = true;
-		return vanished || owners_are_gone(l, &a->name, call);
-	}
-	return false;
-}
-
-/* The first in the queue, if nothing held has kept it from acting for long.
- * Whoever is behind does this: those between may be dead as well. */
-static const struct lease_name *idle_place(struct lease *l,
-					   const struct standing *s)
-{
-	const struct lease_name *first = lease_view_first(&l->view);
-	struct lease_idle *idle = &l->idle;
-
-	if (!first || first == listed_place(l) || s->exclusive ||
-	    (first->mode == LOCK_EXCLUSIVE && s->shared)) {
-		idle->uuid[0] = '\0';
-		return NULL;
-	}
-	if (strcmp(idle->uuid, first->uuid) != 0) {
-		memcpy(idle->uuid, first->uuid, sizeof(idle->uuid));
-		idle->since = boot_now();
-	}
-	return boot_until(idle->since, boot_now()) >= PLACE_IDLE ? first : NULL;
-}
-
-/*
- * Look after those ahead. True: a place whose owner does not act was deleted.
- * (The queue is for fairness: an owner that lives puts a new one.)
- */
-static bool overtake(struct lease *l, const struct lease_name *ahead,
-		     const struct standing *s, const struct call *call)
-{
-	const struct lease_name *drop = idle_place(l, s);
-	struct err kept;
-	bool fresh;
-
-	if (!drop && ahead) {
-		fresh = !l->ahead.known || !same_object(&l->ahead.name, ahead);
-		set_ahead(l, ahead);
-		if ((fresh || l->ahead.woke || l->ahead.blind ||
-		     l->ahead.free_at.ns != 0) &&
-		    place_is_dead(l, call))
-			drop = ahead;
-	}
-	return drop && lease_delete(l, drop, call, &kept) == RC_OK;
+	if (s->exclusive)
+		return LEASE_HELD_EXCLUSIVE;
+	return s->shared ? LEASE_HELD_SHARED : LEASE_HELD_NOT;
 }
 
 /* --- one try --- */
@@ -304,13 +182,6 @@ static enum rc withdraw(struct lease *l, struct attempt *a, enum step then,
 	return lease_withdraw(l, &l->claim, a->call, a->e);
 }
 
-/* A place of ours that is not listed was taken for that of a dead one. */
-static void notice_lost_place(struct lease *l)
-{
-	if (l->place.there == LEASE_WRITTEN && !listed_place(l))
-		lease_forget_own(&l->place);
-}
-
 /* Somebody is in the way: take a place behind, or say so. */
 static enum rc step_behind(struct lease *l, struct attempt *a, enum step *step)
 {
@@ -328,32 +199,31 @@ static enum rc step_behind(struct lease *l, struct attempt *a, enum step *step)
 		return RC_OK;
 	/* And look again: who came at the same time may stand before us. */
 	*step = STEP_LIST;
-	return put_place(l, a->call, a->e);
+	return lease_queue_enter(l, a->call, a->e);
 }
 
 static enum rc on_list(struct lease *l, struct attempt *a, enum step *step)
 {
-	enum rc rc = lease_look(l, a->call, a->e);
+	enum rc rc;
 
+	lease_queue_beat(l, a->call);
+	rc = lease_look(l, a->call, a->e);
 	if (rc != RC_OK)
 		return rc;
-	notice_lost_place(l);
+	lease_queue_notice_lost(l);
 	weigh(l, &a->s, a->call);
 	if (a->s.vanished)
 		return RC_OK;
-	a->place_ahead = !l->wish.wait
-				 ? NULL
-				 : lease_view_ahead(&l->view, listed_place(l),
-						    l->wish.mode);
 	if (l->place.there != LEASE_GONE &&
-	    overtake(l, a->place_ahead, &a->s, a->call))
+	    lease_queue_look(l, what_is_held(&a->s), a->call))
 		return RC_OK;
+	a->place_ahead = l->wish.wait ? lease_queue_ahead(l) : NULL;
 	a->fence = l->view.top_fence + 1;
 	*step = STEP_CLAIM;
 	if (!a->place_ahead && !in_the_way(l, &a->s))
 		return RC_OK;
 	/* Shared holders are drained by a claim of the head of the queue. */
-	if (!a->place_ahead && !a->s.exclusive && head_of_queue(l))
+	if (!a->place_ahead && !a->s.exclusive && lease_queue_head(l))
 		return RC_OK;
 	return step_behind(l, a, step);
 }
@@ -387,7 +257,7 @@ static enum rc on_claim(struct lease *l, struct attempt *a, enum step *step)
 /* Does mine keep its claim while it looks again? The others do not. */
 static enum rc on_conflict(struct lease *l, struct attempt *a, enum step *step)
 {
-	bool drains = !a->s.exclusive && l->wish.wait && head_of_queue(l);
+	bool drains = !a->s.exclusive && l->wish.wait && lease_queue_head(l);
 	enum rc rc = RC_OK;
 
 	if (drains) {
@@ -510,15 +380,15 @@ static enum rc busy(struct lease *l, const struct attempt *a,
 		holder->sure_in = v->sure_in;
 	}
 	if (a->place_ahead) {
-		set_ahead(l, a->place_ahead);
+		(void)lease_set_ahead(l, a->place_ahead);
 	} else {
-		set_ahead(l, claim);
+		(void)lease_set_ahead(l, claim);
 		l->ahead.kernel = v->kernel;
 		l->ahead.sure_in = v->sure_in;
 		/* When that one goes the way is free, and the next fence is
 		 * known: no need to look before claiming. */
 		if (a->s.conflicts == 1 && l->claim.there == LEASE_GONE &&
-		    head_of_queue(l))
+		    lease_queue_head(l))
 			l->next_fence = a->fence;
 	}
 	return err_set(a->e, RC_BUSY, "%.120s is locked by another",
@@ -629,15 +499,6 @@ static nsec recheck_next(struct lease_ahead *a)
 	return NSEC_FOREVER;
 }
 
-/* Nobody but the first in the queue is between us and the holders. */
-static bool behind_first(const struct lease *l)
-{
-	const struct lease_name *first = lease_view_first(&l->view);
-
-	return l->ahead.known && first &&
-	       strcmp(first->uuid, l->ahead.name.uuid) == 0;
-}
-
 /* When to look again, whatever the watch says. */
 static nsec next_look(struct lease *l, bool watched)
 {
@@ -647,15 +508,9 @@ static nsec next_look(struct lease *l, bool watched)
 
 	if (l->claim.there == LEASE_WRITTEN)
 		span = shorter(span, boot_until(now, l->renewed) + l->ttl / 3);
-	if (a->free_at.ns != 0)
-		span = shorter(span, boot_until(now, a->free_at) +
-					     PLACE_LOOKS_APART +
-					     random_span(0, NSEC_PER_SEC));
-	/* Behind a living one its owner looks after those further ahead. */
-	if (l->idle.uuid[0] != '\0' &&
-	    (!a->kernel || strcmp(l->idle.uuid, a->name.uuid) == 0))
-		span = shorter(span, boot_until(now, l->idle.since) + PLACE_IDLE);
-	if (behind_first(l))
+	if (l->queue.judge_at.ns != 0)
+		span = shorter(span, boot_until(now, l->queue.judge_at));
+	if (lease_queue_behind_first(l))
 		span = shorter(span, FIRST_LOOK);
 	if (a->sure_in != 0)
 		span = shorter(span, a->sure_in);

@@ -38,6 +38,7 @@ struct lease_name {
 	enum lock_mode mode; /* of a claim or a place */
 	bool kernel;         /* a claim's ".k" */
 	bool stale;          /* no part of the name: set by who judged it */
+	bool passed;         /* likewise: a place that is passed over */
 	uint32_t ttl_ms;     /* of a claim */
 	uint64_t number;     /* FENCE or TICKET */
 	char uuid[LEASE_UUID_SIZE];

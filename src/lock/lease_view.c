@@ -118,6 +118,14 @@ bool lease_view_surpassed(const struct lease_view *view,
 	return false;
 }
 
+bool lease_is_ahead(const struct lease_name *name,
+		    const struct lease_name *mine, enum lock_mode mode)
+{
+	return name->kind == LEASE_PLACE && !name->passed &&
+	       lease_conflict(name->mode, mode) &&
+	       (!mine || lease_name_order(name, mine) < 0);
+}
+
 const struct lease_name *lease_view_ahead(const struct lease_view *view,
 					  const struct lease_name *mine,
 					  enum lock_mode mode)
@@ -127,25 +135,21 @@ const struct lease_name *lease_view_ahead(const struct lease_view *view,
 	for (size_t i = 0; i < view->count; i++) {
 		const struct lease_name *name = &view->names[i];
 
-		if (name->kind != LEASE_PLACE ||
-		    !lease_conflict(name->mode, mode))
-			continue;
-		if (mine && lease_name_order(name, mine) >= 0)
-			continue;
-		if (!nearest || lease_name_order(name, nearest) > 0)
+		if (lease_is_ahead(name, mine, mode) &&
+		    (!nearest || lease_name_order(name, nearest) > 0))
 			nearest = name;
 	}
 	return nearest;
 }
 
-const struct lease_name *lease_view_first(const struct lease_view *view)
+struct lease_name *lease_view_first(const struct lease_view *view)
 {
-	const struct lease_name *first = NULL;
+	struct lease_name *first = NULL;
 
 	for (size_t i = 0; i < view->count; i++) {
-		const struct lease_name *name = &view->names[i];
+		struct lease_name *name = &view->names[i];
 
-		if (name->kind == LEASE_PLACE &&
+		if (name->kind == LEASE_PLACE && !name->passed &&
 		    (!first || lease_name_order(name, first) < 0))
 			first = name;
 	}

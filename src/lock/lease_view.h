@@ -52,6 +52,11 @@ bool lease_outranks(const struct lease_name *a, const struct lease_name *b);
 bool lease_view_surpassed(const struct lease_view *view,
 			  const struct lease_name *mine);
 
+/* Is this a place ahead of mine that conflicts with my mode, and is not passed
+ * over? Where I have none yet (mine NULL) all are ahead. */
+bool lease_is_ahead(const struct lease_name *name,
+		    const struct lease_name *mine, enum lock_mode mode);
+
 /*
  * The nearest place ahead of mine that conflicts with my mode; of all places
  * where I have none yet (mine NULL). NULL: I am at the head of the queue.
@@ -60,7 +65,7 @@ const struct lease_name *lease_view_ahead(const struct lease_view *view,
 					  const struct lease_name *mine,
 					  enum lock_mode mode);
 
-/* The first place of the queue. NULL: there is none. */
-const struct lease_name *lease_view_first(const struct lease_view *view);
+/* The first place of the queue that is not passed over. NULL: there is none. */
+struct lease_name *lease_view_first(const struct lease_view *view);
 
 #endif
