@@ -75,12 +75,9 @@ static void answer(enum job job, enum rc rc)
 	answer_begun(job, rc, usual, clock_at);
 }
 
-static void killed(int sig, unsigned live, unsigned denied)
+static void killed(int sig, enum tree_left left)
 {
-	send((struct event){ .kind = EVENT_COUNTED,
-			     .signal = sig,
-			     .live = live,
-			     .denied = denied });
+	send((struct event){ .kind = EVENT_COUNTED, .signal = sig, .left = left });
 }
 
 static void is_signalled(int sig)
@@ -803,7 +800,7 @@ START_TEST(failing_refreshes_end_it_at_term_at)
 	ck_assert_int_eq(clock_at, 275 * S);
 	ck_assert(s.say & SAY_LOST);
 	ck_assert_int_eq(p.loss, LOSS_EXPIRED);
-	killed(SIGTERM, 1, 0);
+	killed(SIGTERM, TREE_LEFT_SOME);
 	while (s.kill == 0)
 		if (s.job == JOB_REFRESH)
 			answer(JOB_REFRESH, RC_RETRY);
@@ -887,7 +884,7 @@ START_TEST(lost_sends_sigterm_at_once_and_sigkill_after_grace)
 	answer(JOB_REFRESH, RC_LOST);
 	ck_assert_int_eq(s.kill, SIGTERM);
 	ck_assert(s.say & SAY_LOST);
-	killed(SIGTERM, 2, 0);
+	killed(SIGTERM, TREE_LEFT_SOME);
 	tick(at + 10 * S - 1);
 	ck_assert_int_eq(s.kill, 0);
 	tick(at + 10 * S);
@@ -911,7 +908,7 @@ START_TEST(grace_after_a_loss_ends_at_kill_at)
 	clock_at = 274 * S;
 	answer_begun(JOB_REFRESH, RC_LOST, usual, 100 * S);
 	ck_assert_int_eq(s.kill, SIGTERM);
-	killed(SIGTERM, 1, 0);
+	killed(SIGTERM, TREE_LEFT_SOME);
 	config.grace = 60 * S;
 	tick(284 * S);
 	ck_assert_int_eq(s.kill, SIGKILL);
@@ -930,7 +927,7 @@ START_TEST(a_lost_lock_is_not_refreshed_but_its_traces_are_removed)
 {
 	refreshing();
 	answer(JOB_REFRESH, RC_LOST);
-	killed(SIGTERM, 1, 0);
+	killed(SIGTERM, TREE_LEFT_SOME);
 	tick(clock_at + 5 * S);
 	ck_assert_int_eq(s.job, JOB_NONE);
 	happens(EVENT_COMMAND_ENDED);
@@ -988,7 +985,7 @@ START_TEST(max_hold_ends_it_and_goes_on_refreshing)
 		tick(95 * S);
 	ck_assert_int_eq(s.kill, SIGTERM);
 	ck_assert(s.say & SAY_MAX_HOLD);
-	killed(SIGTERM, 1, 0);
+	killed(SIGTERM, TREE_LEFT_SOME);
 	while (s.kill == 0) {
 		if (s.job == JOB_REFRESH)
 			answer(JOB_REFRESH, RC_OK);
@@ -1014,7 +1011,7 @@ START_TEST(a_loss_while_max_hold_ends_it_is_a_loss)
 	hold();
 	while (s.kill == 0)
 		tick(95 * S);
-	killed(SIGTERM, 1, 0);
+	killed(SIGTERM, TREE_LEFT_SOME);
 	clock_at = 96 * S;
 	if (s.job == JOB_NONE) {
 		tick(100 * S);
@@ -1032,7 +1029,7 @@ START_TEST(p1_4_a_front_that_goes_kills_at_once_and_keeps_the_lock_till_then)
 	ck_assert_int_eq(s.kill, SIGKILL);
 	ck_assert(s.say & SAY_FRONT_GONE);
 	ck_assert(s.say & SAY_SIGNALLED);
-	killed(SIGKILL, 1, 0);
+	killed(SIGKILL, TREE_LEFT_SOME);
 	ck_assert_int_eq(s.job, JOB_NONE);
 	happens(EVENT_COMMAND_ENDED);
 	happens(EVENT_BARE);
@@ -1068,7 +1065,7 @@ START_TEST(p1_4_a_front_that_goes_cuts_a_grace_under_way)
 {
 	stopping[_i]();
 	ck_assert_int_eq(s.kill, SIGTERM);
-	killed(SIGTERM, 1, 0);
+	killed(SIGTERM, TREE_LEFT_SOME);
 	happens(EVENT_FRONT_GONE);
 	ck_assert_int_eq(s.kill, SIGKILL);
 }
@@ -1170,7 +1167,7 @@ START_TEST(waking_between_term_at_and_kill_at_ends_it_by_kill_at)
 	hold();
 	sleep_until(280 * S);
 	ck_assert_int_eq(s.kill, SIGTERM);
-	killed(SIGTERM, 1, 0);
+	killed(SIGTERM, TREE_LEFT_SOME);
 	while (s.kill == 0)
 		tick(285 * S);
 	ck_assert_int_eq(clock_at, 285 * S);
@@ -1421,10 +1418,10 @@ START_TEST(descendants_are_named_asked_and_killed)
 	tick(S);
 	ck_assert_int_eq(s.kill, SIGTERM);
 	ck_assert(s.say & SAY_LINGERING);
-	killed(SIGTERM, 1, 0);
+	killed(SIGTERM, TREE_LEFT_SOME);
 	tick(11 * S);
 	ck_assert_int_eq(s.kill, SIGKILL);
-	killed(SIGKILL, 0, 0);
+	killed(SIGKILL, TREE_LEFT_NONE);
 	ck_assert_int_eq(s.job, JOB_RELEASE);
 	answer(JOB_RELEASE, RC_OK);
 	ck_assert_int_eq(p.verdict, VERDICT_COMMAND);
@@ -1456,9 +1453,44 @@ START_TEST(descendants_waited_for_are_killed_when_the_lock_is_lost)
 	tick(100 * S);
 	answer(JOB_REFRESH, RC_LOST);
 	ck_assert_int_eq(s.kill, SIGTERM);
-	killed(SIGTERM, 0, 0);
+	happens(EVENT_BARE);
 	answer(JOB_RELEASE, RC_OK);
 	ck_assert_int_eq(p.verdict, VERDICT_LOST);
+}
+END_TEST
+
+/* What SIGTERM found may be less than what is there, or more. */
+START_TEST(p1_1_what_is_seen_at_sigterm_proves_nothing)
+{
+	static const enum tree_left lefts[] = { TREE_LEFT_SOME, TREE_LEFT_DENIED,
+						TREE_LEFT_NONE };
+
+	hold();
+	happens(EVENT_COMMAND_ENDED);
+	tick(S);
+	ck_assert_int_eq(s.kill, SIGTERM);
+	killed(SIGTERM, lefts[_i]);
+	ck_assert_int_eq(p.phase, PHASE_STOPPING);
+	ck_assert_int_eq(s.job, JOB_NONE);
+	ck_assert_int_lt(s.guard.ns, NSEC_FOREVER);
+	tick(11 * S);
+	ck_assert_int_eq(s.kill, SIGKILL);
+	killed(SIGKILL, lefts[_i]);
+	ck_assert(lefts[_i] == TREE_LEFT_NONE ? s.job == JOB_RELEASE
+					      : s.job == JOB_NONE);
+}
+END_TEST
+
+START_TEST(p1_1_no_child_at_all_ends_the_grace_of_sigterm)
+{
+	hold();
+	happens(EVENT_COMMAND_ENDED);
+	tick(S);
+	killed(SIGTERM, TREE_LEFT_SOME);
+	tick(2 * S);
+	ck_assert_int_eq(s.job, JOB_NONE);
+	happens(EVENT_BARE);
+	ck_assert_int_eq(s.job, JOB_RELEASE);
 }
 END_TEST
 
@@ -1474,10 +1506,10 @@ START_TEST(a_signal_ends_the_descendants_waited_for)
 	is_signalled(SIGTERM);
 	ck_assert_int_eq(s.kill, SIGTERM);
 	ck_assert(s.say & SAY_LINGERING);
-	killed(SIGTERM, 1, 0);
+	killed(SIGTERM, TREE_LEFT_SOME);
 	tick(11 * S);
 	ck_assert_int_eq(s.kill, SIGKILL);
-	killed(SIGKILL, 0, 0);
+	killed(SIGKILL, TREE_LEFT_NONE);
 	answer(JOB_RELEASE, RC_OK);
 	ck_assert_int_eq(p.verdict, VERDICT_COMMAND);
 }
@@ -1511,7 +1543,7 @@ START_TEST(killing_goes_on_until_none_is_left)
 	for (int i = 0; i < 5; i++) {
 		ck_assert_int_eq(s.kill, SIGKILL);
 		ck_assert(i == 0 || !(s.say & SAY_SIGNALLED));
-		killed(SIGKILL, 3, 1);
+		killed(SIGKILL, TREE_LEFT_SOME);
 		ck_assert_int_eq(s.kill, 0);
 		ck_assert_int_gt(s.wake.ns, start + clock_at);
 		do
@@ -1519,7 +1551,7 @@ START_TEST(killing_goes_on_until_none_is_left)
 		while (s.kill == 0);
 	}
 	happens(EVENT_COMMAND_ENDED);
-	killed(SIGKILL, 0, 0);
+	killed(SIGKILL, TREE_LEFT_NONE);
 	ck_assert_int_eq(p.phase, PHASE_RELEASING);
 }
 END_TEST
@@ -1529,16 +1561,16 @@ START_TEST(what_may_not_be_killed_keeps_the_lock_and_its_refreshes)
 	hold();
 	happens(EVENT_COMMAND_ENDED);
 	tick(S);
-	killed(SIGTERM, 1, 1);
+	killed(SIGTERM, TREE_LEFT_DENIED);
 	tick(11 * S);
 	ck_assert_int_eq(s.kill, SIGKILL);
-	killed(SIGKILL, 1, 1);
+	killed(SIGKILL, TREE_LEFT_DENIED);
 	ck_assert_int_eq(p.phase, PHASE_STOPPING);
 	ck_assert_int_eq(s.guard.ns, NSEC_FOREVER);
 	while (s.job == JOB_NONE) {
 		ck_assert_int_lt(clock_at, 101 * S);
 		if (s.kill != 0)
-			killed(SIGKILL, 1, 1);
+			killed(SIGKILL, TREE_LEFT_DENIED);
 		tick(clock_at + S);
 	}
 	ck_assert_int_eq(s.job, JOB_REFRESH);
@@ -1556,13 +1588,13 @@ START_TEST(what_may_not_be_killed_is_protected_even_by_late_answers)
 	happens(EVENT_COMMAND_ENDED);
 	sleep_until(285 * S);
 	begun = clock_at;
-	killed(SIGKILL, 1, 1);
+	killed(SIGKILL, TREE_LEFT_DENIED);
 	answer(JOB_REFRESH, RC_OK);
 	ck_assert_int_eq(p.loss, LOSS_SLEPT);
 	while (s.job != JOB_REFRESH) {
 		ck_assert_int_lt(clock_at, begun + 101 * S);
 		if (s.kill != 0)
-			killed(SIGKILL, 1, 1);
+			killed(SIGKILL, TREE_LEFT_DENIED);
 		tick(clock_at + S);
 	}
 }
@@ -1573,10 +1605,10 @@ START_TEST(what_may_not_be_killed_does_not_hold_up_the_news_of_a_loss)
 	refreshing();
 	happens(EVENT_COMMAND_ENDED);
 	answer(JOB_REFRESH, RC_LOST);
-	killed(SIGTERM, 1, 1);
+	killed(SIGTERM, TREE_LEFT_DENIED);
 	tick(clock_at + 10 * S);
 	ck_assert_int_eq(s.kill, SIGKILL);
-	killed(SIGKILL, 1, 1);
+	killed(SIGKILL, TREE_LEFT_DENIED);
 	ck_assert_int_eq(s.job, JOB_RELEASE);
 	answer(JOB_RELEASE, RC_LOST);
 	ck_assert(s.end);
@@ -1620,10 +1652,9 @@ static struct event random_event(unsigned *seed)
 		.kind = (enum event_kind)(1 + rand_r(seed) % EVENT_BARE),
 		.signal = SIGTERM,
 		.shared = rand_r(seed) % 8 != 0,
-		.live = (unsigned)rand_r(seed) % 3,
+		.left = (enum tree_left)(rand_r(seed) % 3),
 	};
 
-	event.denied = event.live > 0 ? (unsigned)rand_r(seed) % 2 : 0;
 	if (event.kind == EVENT_COUNTED)
 		event.signal = rand_r(seed) % 2 ? SIGTERM : SIGKILL;
 	if (event.kind == EVENT_REPLY) {
@@ -1871,6 +1902,9 @@ static Suite *suite(void)
 	tcase_add_test(ending, descendants_are_waited_for_and_the_lock_kept);
 	tcase_add_test(ending,
 		       descendants_waited_for_are_killed_when_the_lock_is_lost);
+	tcase_add_loop_test(ending, p1_1_what_is_seen_at_sigterm_proves_nothing,
+			    0, 3);
+	tcase_add_test(ending, p1_1_no_child_at_all_ends_the_grace_of_sigterm);
 	tcase_add_test(ending, a_signal_ends_the_descendants_waited_for);
 	tcase_add_test(ending, descendants_are_left_with_a_warning);
 	tcase_add_test(ending,

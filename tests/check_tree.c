@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -149,13 +150,27 @@ static char state_of(pid_t pid)
 	return strrchr(text, ')')[2];
 }
 
+static bool add_live(void *context, const struct tree_process *p)
+{
+	unsigned *live = context;
+
+	*live += p->live;
+	return true;
+}
+
+static unsigned live_in(const struct tree *t)
+{
+	unsigned live = 0;
+
+	ck_assert_int_eq(tree_each(t, add_live, &live), RC_OK);
+	return live;
+}
+
 static unsigned live(void)
 {
 	struct tree t = below();
-	struct tree_count count;
 
-	ck_assert_int_eq(tree_count(&t, &count), RC_OK);
-	return count.live;
+	return live_in(&t);
 }
 
 /* --- finding ---------------------------------------------------------- */
@@ -167,8 +182,9 @@ START_TEST(without_children_the_tree_is_bare)
 
 	ck_assert(tree_is_bare());
 	ck_assert(tree_reap(&t));
-	ck_assert_int_eq(tree_count(&t, &count), RC_OK);
-	ck_assert_uint_eq(count.live, 0);
+	ck_assert_uint_eq(live(), 0);
+	ck_assert_int_eq(tree_kill(&t, 0, NULL, NULL, &count), RC_OK);
+	ck_assert_int_eq(count.left, TREE_LEFT_NONE);
 }
 END_TEST
 
@@ -239,12 +255,8 @@ START_TEST(the_parent_and_its_other_children_are_not_ours)
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
-		struct tree_count count;
-		struct tree t = below();
-
-		/* A child makes it look at /proc rather than at waitid. */
 		fork_staying();
-		_exit(tree_count(&t, &count) == RC_OK ? (int)count.live : 99);
+		_exit((int)live());
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(WEXITSTATUS(status), 1);
@@ -316,6 +328,7 @@ END_TEST
 START_TEST(what_is_apart_is_left_alone_with_all_below_it)
 {
 	struct tree t = below();
+	struct tree_set set = { .len = 0 };
 	struct tree_count count;
 	pid_t apart = fork();
 
@@ -326,12 +339,13 @@ START_TEST(what_is_apart_is_left_alone_with_all_below_it)
 		stay();
 	}
 	AWAIT(shared->ready == 2);
-	t.apart = &apart;
-	t.aparts = 1;
-	ck_assert_int_eq(tree_count(&t, &count), RC_OK);
-	ck_assert_uint_eq(count.live, 0);
+	set.few[0] = find(apart).process.id;
+	set.len = 1;
+	t.apart = &set;
+	ck_assert_uint_eq(live_in(&t), 0);
 	ck_assert_int_eq(tree_kill(&t, PATIENCE, NULL, NULL, &count), RC_OK);
 	ck_assert_uint_eq(count.live, 0);
+	ck_assert_int_eq(count.left, TREE_LEFT_NONE);
 	ck_assert_uint_eq(live(), 2);
 }
 END_TEST
@@ -443,6 +457,69 @@ START_TEST(parents_are_signalled_before_their_children)
 }
 END_TEST
 
+/* Each forks the next one and ends, without a pause; none of them can be seen
+ * for long. *end is the end of a pipe that is closed when none is left. */
+static pid_t fork_chain(int *end)
+{
+	int ends[2];
+	long before = shared->moves;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		close(ends[0]);
+		for (;;) {
+			shared->moves++;
+			if (fork() > 0)
+				_exit(0);
+		}
+	}
+	close(ends[1]);
+	*end = ends[0];
+	AWAIT(shared->moves >= before + 10);
+	return pid;
+}
+
+static bool has_ended(int end)
+{
+	struct pollfd p = { .fd = end, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 1;
+}
+
+struct fates {
+	int signalled, denied, stuck;
+};
+
+static void count_fates(void *context, const struct tree_process *p,
+			enum tree_fate fate)
+{
+	struct fates *f = context;
+
+	(void)p;
+	f->signalled += fate == TREE_SIGNALLED;
+	f->denied += fate == TREE_DENIED;
+	f->stuck += fate == TREE_STUCK;
+}
+
+static struct fates kill_all(void)
+{
+	struct tree t = below();
+	struct tree_count count;
+	struct fates fates = { 0 };
+
+	ck_assert_int_eq(tree_kill(&t, PATIENCE, count_fates, &fates, &count),
+			 RC_OK);
+	ck_assert_uint_eq(count.live, 0);
+	ck_assert_int_eq(count.left, TREE_LEFT_NONE);
+	ck_assert(tree_is_bare());
+	ck_assert_int_eq(fates.denied, 0);
+	ck_assert_int_eq(fates.stuck, 0);
+	return fates;
+}
+
 /* --- stop and continue ------------------------------------------------ */
 
 /* Forks a child for some generations; every one of them counts on. */
@@ -479,6 +556,115 @@ START_TEST(all_stand_still_even_if_they_fork_meanwhile)
 	AWAIT(shared->moves >= moves + 10);
 	ck_assert_int_eq(tree_kill(&t, PATIENCE, NULL, NULL, &count), RC_OK);
 	ck_assert_uint_eq(count.live, 0);
+}
+END_TEST
+
+static void fork_in_a_loop(void)
+{
+	for (;;) {
+		shared->moves++;
+		if (fork() == 0) {
+			shared->moves++;
+			_exit(0);
+		}
+		(void)wait(NULL);
+	}
+}
+
+/* Stop, look, continue, several hundred times: nothing may move in between. */
+START_TEST(p1_3_nothing_moves_when_that_is_said)
+{
+	struct tree t = below();
+	struct tree_set stopped = { .len = 0 };
+	struct tree_count count;
+	int end;
+
+	fork_chain(&end);
+	if (fork() == 0)
+		fork_in_a_loop();
+	for (int i = 0; i < 400; i++) {
+		long moves;
+
+		ck_assert_int_eq(tree_stop(&t, PATIENCE, &stopped, &count),
+				 RC_OK);
+		moves = shared->moves;
+		/* Who is not stopped moves as soon as we give way. */
+		for (int turns = 0; turns < 20; turns++)
+			sched_yield();
+		usleep(200);
+		ck_assert_int_eq(shared->moves, moves);
+		ck_assert_int_eq(tree_continue(&t, &stopped), RC_OK);
+		AWAIT(shared->moves > moves);
+		(void)tree_reap(&t);
+	}
+	kill_all();
+}
+END_TEST
+
+/* The child is stopped before it executes anything; the parent hangs in
+ * vfork(2) for it, uninterruptibly. */
+START_TEST(p1_3_who_waits_in_vfork_stands_still)
+{
+	struct tree t = below();
+	struct tree_set stopped = { .len = 0 };
+	struct tree_count count;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (vfork() == 0)
+			stay();
+		_exit(0);
+	}
+	AWAIT(shared->ready == 1 && state_of(pid) == 'D');
+	ck_assert_int_eq(tree_stop(&t, PATIENCE, &stopped, &count), RC_OK);
+	ck_assert_uint_eq(count.live, 2);
+	ck_assert_int_eq(state_of(pid), 'D');
+	ck_assert_int_eq(tree_continue(&t, &stopped), RC_OK);
+	kill_all();
+}
+END_TEST
+
+static void *count_on(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		shared->moves++;
+		sched_yield();
+	}
+	return NULL;
+}
+
+START_TEST(p1_3_each_thread_counts)
+{
+	struct tree t = below();
+	struct tree_set stopped = { .len = 0 };
+	struct tree_count count;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		pthread_t thread;
+
+		for (int i = 0; i < 3; i++)
+			if (pthread_create(&thread, NULL, count_on, NULL) != 0)
+				_exit(1);
+		/* The first thread ends; the others do not. */
+		pthread_exit(NULL);
+	}
+	AWAIT(state_of(pid) == 'Z' && shared->moves > 100);
+	for (int i = 0; i < 100; i++) {
+		long moves;
+
+		ck_assert_int_eq(tree_stop(&t, PATIENCE, &stopped, &count),
+				 RC_OK);
+		moves = shared->moves;
+		sched_yield();
+		ck_assert_int_eq(shared->moves, moves);
+		ck_assert_int_eq(tree_continue(&t, &stopped), RC_OK);
+		AWAIT(shared->moves > moves);
+	}
+	kill_all();
 }
 END_TEST
 
@@ -561,36 +747,6 @@ END_TEST
 
 /* --- kill ------------------------------------------------------------- */
 
-struct fates {
-	int signalled, denied, stuck;
-};
-
-static void count_fates(void *context, const struct tree_process *p,
-			enum tree_fate fate)
-{
-	struct fates *f = context;
-
-	(void)p;
-	f->signalled += fate == TREE_SIGNALLED;
-	f->denied += fate == TREE_DENIED;
-	f->stuck += fate == TREE_STUCK;
-}
-
-static struct fates kill_all(void)
-{
-	struct tree t = below();
-	struct tree_count count;
-	struct fates fates = { 0 };
-
-	ck_assert_int_eq(tree_kill(&t, PATIENCE, count_fates, &fates, &count),
-			 RC_OK);
-	ck_assert_uint_eq(count.live, 0);
-	ck_assert(tree_is_bare());
-	ck_assert_int_eq(fates.denied, 0);
-	ck_assert_int_eq(fates.stuck, 0);
-	return fates;
-}
-
 START_TEST(killing_leaves_none_of_many)
 {
 	for (int i = 0; i < MANY; i++)
@@ -627,6 +783,90 @@ START_TEST(killing_catches_one_that_forks_away_again_and_again)
 }
 END_TEST
 
+START_TEST(p1_1_a_chain_of_forks_is_gone_when_that_is_said)
+{
+	struct tree t = below();
+	struct tree_count count;
+	int end;
+
+	for (int i = 0; i < 50; i++) {
+		fork_chain(&end);
+		/* Killed or not in one round: what is said is true. */
+		do
+			ck_assert_int_eq(tree_kill(&t, 0, NULL, NULL, &count),
+					 RC_OK);
+		while (count.left != TREE_LEFT_NONE);
+		ck_assert(has_ended(end));
+		ck_assert(tree_is_bare());
+		close(end);
+	}
+}
+END_TEST
+
+START_TEST(p1_1_a_signal_to_a_chain_of_forks_proves_nothing)
+{
+	struct tree t = below();
+	struct tree_count count;
+	int end;
+
+	fork_chain(&end);
+	for (int i = 0; i < 200; i++) {
+		ck_assert_int_eq(tree_signal(&t, SIGCONT, NULL, NULL, &count),
+				 RC_OK);
+		ck_assert_int_eq(count.left, TREE_LEFT_SOME);
+		ck_assert(!tree_reap(&t));
+	}
+	ck_assert(!has_ended(end));
+	kill_all();
+	ck_assert(has_ended(end));
+}
+END_TEST
+
+/* Not to be reaped by its parent as long as its tracer is stopped. */
+START_TEST(p1_1_a_zombie_that_a_tracer_keeps_is_dead)
+{
+	struct tree t = below();
+	struct tree_count count;
+	struct tree_set set = { .len = 0 };
+	pid_t child = fork_staying();
+	pid_t tracer = fork();
+
+	ck_assert_int_ge(tracer, 0);
+	if (tracer == 0) {
+		if (ptrace(PTRACE_SEIZE, child, NULL, NULL) < 0)
+			_exit(1);
+		stay();
+	}
+	AWAIT(shared->ready == 2);
+	set.few[0] = find(tracer).process.id;
+	set.len = 1;
+	t.apart = &set;
+	ck_assert_int_eq(tree_kill(&t, PATIENCE, NULL, NULL, &count), RC_OK);
+	ck_assert_int_eq(state_of(child), 'Z');
+	ck_assert_uint_eq(count.live, 0);
+	ck_assert_int_eq(count.left, TREE_LEFT_NONE);
+}
+END_TEST
+
+START_TEST(p1_1_zombies_below_a_stopped_parent_do_not_hide_it)
+{
+	pid_t parent = fork();
+
+	ck_assert_int_ge(parent, 0);
+	if (parent == 0) {
+		for (int i = 0; i < 3; i++)
+			if (fork() == 0)
+				_exit(0);
+		stay();
+	}
+	AWAIT(shared->ready == 1);
+	ck_assert_int_eq(kill(parent, SIGSTOP), 0);
+	AWAIT(state_of(parent) == 'T');
+	AWAIT(live() == 1);
+	ck_assert_int_eq(kill_all().signalled, 1);
+}
+END_TEST
+
 START_TEST(without_patience_killing_kills_and_returns)
 {
 	struct tree t = below();
@@ -634,7 +874,8 @@ START_TEST(without_patience_killing_kills_and_returns)
 
 	fork_staying();
 	fork_daemon();
-	AWAIT(tree_kill(&t, 0, NULL, NULL, &count) == RC_OK && count.live == 0);
+	AWAIT(tree_kill(&t, 0, NULL, NULL, &count) == RC_OK &&
+	      count.left == TREE_LEFT_NONE);
 	ck_assert(tree_is_bare());
 }
 END_TEST
@@ -647,7 +888,7 @@ START_TEST(the_kept_child_is_killed_but_not_reaped)
 
 	t.kept = fork_staying();
 	ck_assert_int_eq(tree_kill(&t, PATIENCE, NULL, NULL, &count), RC_OK);
-	ck_assert_uint_eq(count.live, 0);
+	ck_assert_int_eq(count.left, TREE_LEFT_NONE);
 	ck_assert_int_eq(waitid(P_PID, t.kept, &info, WEXITED), 0);
 	ck_assert_int_eq(info.si_code, CLD_KILLED);
 	ck_assert_int_eq(info.si_status, SIGKILL);
@@ -712,6 +953,7 @@ START_TEST(who_may_not_be_signalled_is_told_once_and_not_spun_on)
 	ck_assert_uint_eq(count.live, 1);
 	ck_assert_uint_eq(count.denied, 1);
 	ck_assert_uint_eq(count.hidden, 0);
+	ck_assert_int_eq(count.left, TREE_LEFT_DENIED);
 	ck_assert_int_eq(fates.denied, 1);
 	ck_assert_int_eq(fates.signalled, 1);
 	ck_assert_int_eq(fates.stuck, 0);
@@ -763,7 +1005,8 @@ START_TEST(without_proc_it_says_so)
 	fork_staying();
 	mount_over_proc("tmpfs", NULL);
 	ck_assert_int_eq(tree_usable(), RC_UNSUPPORTED);
-	ck_assert_int_eq(tree_count(&t, &count), RC_UNSUPPORTED);
+	ck_assert_int_eq(tree_each(&t, add_live, &(unsigned){ 0 }),
+			 RC_UNSUPPORTED);
 	ck_assert_int_eq(tree_kill(&t, PATIENCE, NULL, NULL, &count),
 			 RC_UNSUPPORTED);
 	ck_assert(!process_is_ancestor(getppid()));
@@ -778,12 +1021,11 @@ START_TEST(a_child_that_proc_hides_counts_as_alive)
 	mount_over_proc("proc", "hidepid=2");
 	fork_staying();
 	become_nobody();
-	ck_assert_int_eq(tree_count(&t, &count), RC_OK);
-	ck_assert_uint_eq(count.live, 1);
-	ck_assert_uint_eq(count.hidden, 1);
+	ck_assert_uint_eq(live(), 0);
 	ck_assert_int_eq(tree_kill(&t, PATIENCE, NULL, NULL, &count), RC_OK);
 	ck_assert_uint_eq(count.live, 1);
 	ck_assert_uint_eq(count.hidden, 1);
+	ck_assert_int_eq(count.left, TREE_LEFT_DENIED);
 }
 END_TEST
 
@@ -824,7 +1066,7 @@ START_TEST(without_descriptors_it_is_told_to_come_again)
 	while (dup(0) >= 0)
 		continue;
 	ck_assert_int_eq(errno, EMFILE);
-	ck_assert_int_eq(tree_count(&t, &count), RC_RETRY);
+	ck_assert_int_eq(tree_each(&t, add_live, &(unsigned){ 0 }), RC_RETRY);
 	ck_assert_int_eq(tree_kill(&t, PATIENCE, NULL, NULL, &count), RC_RETRY);
 }
 END_TEST
@@ -853,6 +1095,17 @@ START_TEST(those_above_are_ancestors_and_no_others)
 	ck_assert_int_eq(status, 0);
 }
 END_TEST
+
+static void add_points(TCase *c)
+{
+	tcase_add_test(c, p1_1_a_chain_of_forks_is_gone_when_that_is_said);
+	tcase_add_test(c, p1_1_a_signal_to_a_chain_of_forks_proves_nothing);
+	tcase_add_test(c, p1_1_a_zombie_that_a_tracer_keeps_is_dead);
+	tcase_add_test(c, p1_1_zombies_below_a_stopped_parent_do_not_hide_it);
+	tcase_add_test(c, p1_3_nothing_moves_when_that_is_said);
+	tcase_add_test(c, p1_3_who_waits_in_vfork_stands_still);
+	tcase_add_test(c, p1_3_each_thread_counts);
+}
 
 static void add_for_all(TCase *c)
 {
@@ -907,6 +1160,7 @@ int main(void)
 	tcase_add_checked_fixture(tests, set_up, NULL);
 	tcase_set_timeout(tests, 30);
 	add_for_all(tests);
+	add_points(tests);
 	if (geteuid() == 0)
 		add_for_root(tests);
 	suite_add_tcase(suite, tests);

@@ -47,6 +47,44 @@ daemon_of()
 	is_free
 }
 
+# chains N [OPTION...]: N commands at once, each of which leaves a chain of
+# forks that outlives the moment in which it is asked to stop. Fails if one of
+# the chains still runs when its lock is gone.
+chains()
+{
+	local n=$1 i
+	shift
+	for i in $(seq "$n"); do
+		mkdir -p "$T/chain$i"
+		uses "$T/chain$i"
+		start "c$i" sh -c '
+			i=$1; shift
+			"$REPOLOCK" with-lock -r "$T/chain$i" "$@" &&
+			flock -n "$T/in$i" true || : >"$T/early.$i"' sh \
+			"$i" "$@" -- "$BUILD/lib/chain" "$T/in$i" \
+			"$chain_life" $chain_how
+	done
+	for i in $(seq "$n"); do
+		finish "c$i"
+	done
+	! ls "$T"/early.* 2>/dev/null
+}
+
+@test "1.1 a chain of forks has ended when the lock goes, fifty times" {
+	export BUILD
+	chain_life=1700 chain_how=
+	for _ in 1 2 3; do chains 10; done
+	chain_how=daemon
+	for _ in 1 2; do chains 10; done
+}
+
+@test "1.1 a chain of forks that outlives the grace is killed" {
+	export BUILD
+	chain_life=60000 chain_how=stubborn
+	chains 4 --kill-after 0.2s
+	grep -q 'SIGKILL' "$T/c1.err"
+}
+
 @test "one that ignores SIGTERM is killed after the grace" {
 	start a "$REPOLOCK" with-lock -r "$LOC" --kill-after 0.3s -- sh -c '
 		trap "" TERM HUP

@@ -456,17 +456,6 @@ static void tell_immune(struct front *f)
 	f->immunes = 0;
 }
 
-/* If it hangs in the kernel, SIGKILL waits for that to end; we do not. */
-static bool keeper_lives(const struct front *f)
-{
-	siginfo_t info = { 0 };
-
-	return f->keeper > 0 &&
-	       waitid(P_PID, (id_t)f->keeper, &info,
-		      WEXITED | WNOHANG | WNOWAIT) == 0 &&
-	       info.si_pid == 0;
-}
-
 /* Reading /proc needs two descriptors, which may be the last ones. */
 static void make_room(struct front *f)
 {
@@ -477,22 +466,21 @@ static void make_room(struct front *f)
 	f->timer = f->spare = -1;
 }
 
-/* One round. What could not be counted counts as alive. */
-static struct tree_count kill_below(struct front *f, tree_told_fn *told)
+/* One round. */
+static enum tree_left kill_below(struct front *f, tree_told_fn *told)
 {
-	struct tree tree = { .root = getpid() };
-	struct tree_count count = { 0 };
+	struct tree tree = { .root = getpid(), .doomed = f->keeper };
+	struct tree_count count;
 	enum rc rc = tree_kill(&tree, tree_patience, told, f, &count);
 
 	if (rc == RC_OK)
-		return count;
+		return count.left;
 	if (f->command > 0)
 		signal_command(f, SIGKILL);
-	if (rc == RC_UNSUPPORTED)
-		return (struct tree_count){ 0 };
-	count.live++;
-	count.hidden++;
-	return count;
+	if (tree_reap(&tree))
+		return TREE_LEFT_NONE;
+	/* What the command left cannot be found without /proc. */
+	return rc == RC_UNSUPPORTED ? TREE_LEFT_DENIED : TREE_LEFT_SOME;
 }
 
 /* What the keeper would have said; a loss has its line whoever finds it. */
@@ -515,23 +503,21 @@ static void tell_killed(struct front *f, const struct outcome *outcome)
 /*
  * What does not die (it may not be signalled, it sleeps uninterruptibly) is
  * told. A kernel lock, which is ours as well, is held while it runs; without
- * one there is nothing to protect it with, and no reason to stay.
+ * one there is nothing to protect it with, and no reason to stay. A keeper that
+ * hangs is told of by the caller.
  */
 static void kill_until_dead(struct front *f, const struct outcome *outcome)
 {
 	struct boot patience = boot_add(boot_now(), kill_patience);
-	struct tree_count count;
+	enum tree_left left;
 	bool told = false;
 
-	count = kill_below(f, NULL);
+	left = kill_below(f, NULL);
 	tell_killed(f, outcome);
-	for (; count.live > 0; count = kill_below(f, NULL)) {
-		bool stuck = count.live == count.denied ||
+	for (; left != TREE_LEFT_NONE; left = kill_below(f, NULL)) {
+		bool stuck = left == TREE_LEFT_DENIED ||
 			     boot_reached(boot_now(), patience);
 
-		/* A keeper that hangs is told of by the caller. */
-		if (count.live == 1 && count.hidden == 0 && keeper_lives(f))
-			break;
 		if (stuck && !told)
 			(void)kill_below(f, note_fate);
 		tell_immune(f);

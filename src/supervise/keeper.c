@@ -540,8 +540,10 @@ static void kill_command_only(struct keeper *k, int sig, struct tree_count *coun
 		if (sig == SIGTERM)
 			(void)kill(k->command->pid, SIGCONT);
 	}
-	count->live = !tree_is_bare();
-	count->denied = k->reaped && count->live > 0;
+	if (tree_is_bare())
+		count->left = TREE_LEFT_NONE;
+	else if (k->reaped)
+		count->left = TREE_LEFT_DENIED;
 }
 
 static struct event kill_tree(struct keeper *k, int sig)
@@ -562,15 +564,10 @@ static struct event kill_tree(struct keeper *k, int sig)
 	}
 	if (rc == RC_UNSUPPORTED)
 		kill_command_only(k, sig, &count);
-	else if (rc != RC_OK && count.live == 0)
-		count.live = 1; /* not known: ask again */
 	tree_set_release(&k->stopped);
 	k->frozen = false;
-	event.live = count.live;
-	event.denied = count.denied + count.hidden;
-	if (event.denied > event.live)
-		event.denied = event.live;
-	k->denied = event.denied;
+	event.left = count.left;
+	k->denied = count.denied + count.hidden;
 	return event;
 }
 

@@ -851,16 +851,17 @@ static void on_bare(struct policy *p, struct boot now)
 static void on_counted(struct policy *p, const struct event *event,
 		       struct boot now)
 {
-	if (p->phase != PHASE_STOPPING)
+	/* Who was seen when SIGTERM was sent is not all that is there. */
+	if (p->phase != PHASE_STOPPING || event->signal != SIGKILL)
 		return;
-	p->stuck = event->live > 0 && event->live == event->denied;
-	if (event->live == 0 && p->command_ended)
+	p->stuck = event->left == TREE_LEFT_DENIED;
+	if (event->left == TREE_LEFT_NONE && p->command_ended)
 		all_ended(p, now);
 	else if (!p->stuck)
 		return;
-	else if (p->loss == LOSS_TOLD && event->signal == SIGKILL)
+	else if (p->loss == LOSS_TOLD)
 		all_ended(p, now); /* nothing is left to protect it with */
-	else if (event->signal == SIGKILL)
+	else
 		p->kill_time = boot_add(now, stuck_again);
 }
 

@@ -18,6 +18,7 @@
 #define SUPERVISE_POLICY_H
 
 #include "supervise/supervise.h"
+#include "supervise/tree.h"
 
 enum phase {
 	PHASE_TRYING,   /* asking for the lock, or about to */
@@ -57,7 +58,7 @@ enum event_kind {
 	EVENT_HINT,          /* the lock may have been lost: look */
 	EVENT_COMMAND_ENDED, /* the command itself; before "go": the gate */
 	EVENT_COUNTED,       /* answer to step.kill: what is left below us */
-	EVENT_BARE           /* nothing at all is left below us */
+	EVENT_BARE           /* proved: nothing at all is left below us */
 };
 
 struct event {
@@ -70,8 +71,7 @@ struct event {
 	bool other_holder; /* REPLY busy: not the one that was told last */
 	bool shared;       /* HANDED: the front has it */
 	int signal;
-	unsigned live;   /* COUNTED */
-	unsigned denied; /* of these: may not be signalled, or not be seen */
+	enum tree_left left; /* COUNTED; by SIGTERM nothing is proved */
 };
 
 enum verdict {

@@ -18,7 +18,8 @@ enum {
 	STAT_ROOM = 1024,    /* /proc/PID/stat is below 400 bytes */
 	DIRENTS_ROOM = 8192, /* about 250 processes a call */
 	KNOWN_OUTSIDE = 256, /* slots for pids that are not below us */
-	CHAIN_TRIES = 3      /* a parent that dies under our eyes */
+	CHAIN_TRIES = 3,     /* a parent that dies under our eyes */
+	VFORKS = 16          /* so many at once are seen through */
 };
 
 /* How long to wait for a death or a stop before looking again. */
@@ -31,6 +32,7 @@ struct look {
 	/* A process that is not below us never comes to be; what a reused
 	 * pid hides from this look is found by the next one. */
 	pid_t outside[KNOWN_OUTSIDE];
+	bool unsure; /* there may be one more than was seen */
 };
 
 /* Anything but RC_OK ends the walk; RC_CANCELLED: it has seen enough. */
@@ -84,10 +86,15 @@ static uint64_t next_number(const char **at)
 /* The name may hold anything, blanks and ')' too: only its last ')' counts. */
 static bool parse_stat(struct tree_process *p, const char *text)
 {
-	enum { FIELD_PARENT = 4, FIELD_THREADS = 20, FIELD_START = 22 };
+	enum {
+		FIELD_PARENT = 4,
+		FIELD_THREADS = 20,
+		FIELD_START = 22,
+		FIELD_SIZE = 23,
+		FIELD_RESIDENT = 24
+	};
 	const char *open = strchr(text, '(');
 	const char *close = strrchr(text, ')');
-	uint64_t threads = 0;
 	size_t len;
 
 	if (open == NULL || close == NULL || close < open || close[1] != ' ' ||
@@ -100,18 +107,23 @@ static bool parse_stat(struct tree_process *p, const char *text)
 	p->name[len] = '\0';
 	p->state = close[2];
 	text = close + 4;
-	for (int field = FIELD_PARENT; field <= FIELD_START; field++) {
+	p->threads = 0;
+	for (int field = FIELD_PARENT; field <= FIELD_RESIDENT; field++) {
 		uint64_t n = next_number(&text);
 
 		if (field == FIELD_PARENT)
 			p->parent = (pid_t)n;
 		else if (field == FIELD_THREADS)
-			threads = n;
+			p->threads = n;
 		else if (field == FIELD_START)
 			p->id.start = n;
+		else if (field == FIELD_SIZE)
+			p->size = n;
+		else if (field == FIELD_RESIDENT)
+			p->resident = n;
 	}
 	/* A first thread that has ended shows as Z while others run on. */
-	p->live = (p->state != 'Z' && p->state != 'X') || threads > 1;
+	p->live = (p->state != 'Z' && p->state != 'X') || p->threads > 1;
 	return true;
 }
 
@@ -178,130 +190,6 @@ enum rc tree_usable(void)
 
 	if (rc == RC_OK)
 		close(proc);
-	return rc;
-}
-
-/* --- who is below us -------------------------------------------------- */
-
-enum kin { KIN_BELOW, KIN_OUTSIDE, KIN_UNSURE, KIN_NO_DESCRIPTOR };
-
-static bool is_apart(const struct tree *t, pid_t pid)
-{
-	for (size_t i = 0; i < t->aparts; i++)
-		if (t->apart[i] == pid)
-			return true;
-	return false;
-}
-
-/* One walk up from p. A parent younger than its child is a reused pid. */
-static enum kin walk_up(const struct look *look, const struct tree_process *p)
-{
-	struct tree_process at = *p;
-
-	for (;;) {
-		struct tree_process up;
-		enum rc rc;
-
-		if (at.id.pid == look->tree->root ||
-		    is_apart(look->tree, at.id.pid))
-			return KIN_OUTSIDE;
-		if (at.parent == look->tree->root)
-			return KIN_BELOW;
-		if (at.parent <= 1 ||
-		    look->outside[at.parent % KNOWN_OUTSIDE] == at.parent)
-			return KIN_OUTSIDE;
-		rc = read_process(look->proc, at.parent, &up);
-		if (rc == RC_RETRY)
-			return KIN_NO_DESCRIPTOR;
-		if (rc != RC_OK || up.id.start > at.id.start)
-			return KIN_UNSURE;
-		at = up;
-	}
-}
-
-/*
- * Walk up until an answer is had. A parent that ends in between has given its
- * children to somebody else, so *p is read again, too.
- */
-static enum kin kin_of(struct look *look, struct tree_process *p)
-{
-	enum kin kin = walk_up(look, p);
-
-	for (int i = 1; kin == KIN_UNSURE && i < CHAIN_TRIES; i++) {
-		uint64_t start = p->id.start;
-		enum rc rc = read_process(look->proc, p->id.pid, p);
-
-		if (rc == RC_RETRY)
-			return KIN_NO_DESCRIPTOR;
-		if (rc != RC_OK || p->id.start != start)
-			return KIN_UNSURE;
-		kin = walk_up(look, p);
-	}
-	if (kin == KIN_OUTSIDE)
-		look->outside[p->id.pid % KNOWN_OUTSIDE] = p->id.pid;
-	return kin;
-}
-
-static enum rc visit_pid(struct look *look, pid_t pid, visit_fn *visit,
-			 void *context)
-{
-	struct tree_process p;
-	enum rc rc = read_process(look->proc, pid, &p);
-
-	if (rc == RC_RETRY)
-		return rc;
-	if (rc != RC_OK)
-		return RC_OK; /* gone since the directory was read */
-	switch (kin_of(look, &p)) {
-	case KIN_BELOW:
-		return visit(look, context, &p);
-	case KIN_NO_DESCRIPTOR:
-		return RC_RETRY;
-	case KIN_OUTSIDE:
-	case KIN_UNSURE:
-		break;
-	}
-	return RC_OK;
-}
-
-/* readdir would need malloc; the kernel gives pids in rising order. */
-static enum rc visit_all(struct look *look, visit_fn *visit, void *context)
-{
-	_Alignas(struct dirent64) char entries[DIRENTS_ROOM];
-
-	for (;;) {
-		long len = syscall(SYS_getdents64, look->proc, entries,
-				   sizeof entries);
-
-		if (len == 0)
-			return RC_OK;
-		if (len < 0)
-			return RC_UNSUPPORTED;
-		for (long at = 0; at < len;) {
-			const struct dirent64 *d = (const void *)(entries + at);
-			pid_t pid = get_pid(d->d_name);
-			enum rc rc = RC_OK;
-
-			if (pid > 0)
-				rc = visit_pid(look, pid, visit, context);
-			if (rc != RC_OK)
-				return rc;
-			at += d->d_reclen;
-		}
-	}
-}
-
-/* One look at everything below us. */
-static enum rc look_once(const struct tree *t, visit_fn *visit, void *context)
-{
-	struct look look = { .tree = t };
-	enum rc rc = open_proc(&look.proc);
-
-	assert(t->root == getpid());
-	if (rc != RC_OK)
-		return rc;
-	rc = visit_all(&look, visit, context);
-	close(look.proc);
 	return rc;
 }
 
@@ -386,6 +274,143 @@ void tree_set_release(struct tree_set *set)
 	set->more = NULL;
 	set->room = 0;
 	set->len = 0;
+}
+
+/* --- who is below us -------------------------------------------------- */
+
+enum kin { KIN_BELOW, KIN_OUTSIDE, KIN_UNSURE, KIN_NO_DESCRIPTOR };
+
+static bool is_apart(const struct tree *t, struct process id)
+{
+	return t->apart != NULL && set_holds(t->apart, id);
+}
+
+/* Another user's, where /proc is mounted with hidepid. Whether it is below us
+ * is not known; if so, a child of ours is hidden, too. */
+static bool is_hidden_pid(pid_t pid)
+{
+	return kill(pid, 0) == 0 || errno == EPERM;
+}
+
+/* One walk up from p. A parent younger than its child is a reused pid. */
+static enum kin walk_up(const struct look *look, const struct tree_process *p)
+{
+	struct tree_process at = *p;
+
+	for (;;) {
+		struct tree_process up;
+		enum rc rc;
+
+		if (at.id.pid == look->tree->root || is_apart(look->tree, at.id))
+			return KIN_OUTSIDE;
+		if (at.parent == look->tree->root)
+			return KIN_BELOW;
+		if (at.parent <= 1 ||
+		    look->outside[at.parent % KNOWN_OUTSIDE] == at.parent)
+			return KIN_OUTSIDE;
+		rc = read_process(look->proc, at.parent, &up);
+		if (rc == RC_RETRY)
+			return KIN_NO_DESCRIPTOR;
+		if (rc != RC_OK && is_hidden_pid(at.parent))
+			return KIN_OUTSIDE;
+		if (rc != RC_OK || up.id.start > at.id.start)
+			return KIN_UNSURE;
+		at = up;
+	}
+}
+
+/*
+ * Walk up until an answer is had. A parent that ends in between has given its
+ * children to somebody else, so *p is read again, too.
+ */
+static enum kin kin_of(struct look *look, struct tree_process *p)
+{
+	enum kin kin = walk_up(look, p);
+
+	for (int i = 1; kin == KIN_UNSURE && i < CHAIN_TRIES; i++) {
+		uint64_t start = p->id.start;
+		enum rc rc = read_process(look->proc, p->id.pid, p);
+
+		if (rc == RC_RETRY)
+			return KIN_NO_DESCRIPTOR;
+		if (rc != RC_OK || p->id.start != start)
+			return KIN_UNSURE;
+		kin = walk_up(look, p);
+	}
+	if (kin == KIN_OUTSIDE)
+		look->outside[p->id.pid % KNOWN_OUTSIDE] = p->id.pid;
+	return kin;
+}
+
+static enum rc visit_pid(struct look *look, pid_t pid, visit_fn *visit,
+			 void *context)
+{
+	struct tree_process p;
+	enum rc rc = read_process(look->proc, pid, &p);
+
+	if (rc == RC_RETRY)
+		return rc;
+	if (rc != RC_OK)
+		return RC_OK; /* gone since the directory was read */
+	switch (kin_of(look, &p)) {
+	case KIN_BELOW:
+		return visit(look, context, &p);
+	case KIN_NO_DESCRIPTOR:
+		return RC_RETRY;
+	case KIN_UNSURE:
+		look->unsure = look->unsure ||
+			       read_process(look->proc, pid, &p) != RC_ABSENT;
+		break;
+	case KIN_OUTSIDE:
+		break;
+	}
+	return RC_OK;
+}
+
+/* readdir would need malloc; the kernel gives pids in rising order. */
+static enum rc visit_all(struct look *look, visit_fn *visit, void *context)
+{
+	_Alignas(struct dirent64) char entries[DIRENTS_ROOM];
+
+	for (;;) {
+		long len = syscall(SYS_getdents64, look->proc, entries,
+				   sizeof entries);
+
+		if (len == 0)
+			return RC_OK;
+		if (len < 0)
+			return RC_UNSUPPORTED;
+		for (long at = 0; at < len;) {
+			const struct dirent64 *d = (const void *)(entries + at);
+			pid_t pid = get_pid(d->d_name);
+			enum rc rc = RC_OK;
+
+			if (pid > 0)
+				rc = visit_pid(look, pid, visit, context);
+			if (rc != RC_OK)
+				return rc;
+			at += d->d_reclen;
+		}
+	}
+}
+
+/* One look at everything below us, from its beginning. */
+static enum rc look_through(struct look *look, visit_fn *visit, void *context)
+{
+	enum rc rc = open_proc(&look->proc);
+
+	if (rc != RC_OK)
+		return rc;
+	rc = visit_all(look, visit, context);
+	close(look->proc);
+	return rc;
+}
+
+static enum rc look_once(const struct tree *t, visit_fn *visit, void *context)
+{
+	struct look look = { .tree = t };
+
+	return look_through(&look, visit, context);
 }
 
 /* --- signalling one --------------------------------------------------- */
@@ -483,9 +508,19 @@ bool tree_is_bare(void)
 	return first_zombie() < 0;
 }
 
-static bool is_ours_to_reap(const struct tree *t, pid_t pid)
+static bool is_own(const struct tree *t)
 {
-	return pid != t->kept && !is_apart(t, pid);
+	return t->root == getpid();
+}
+
+/* A reaper ends by itself only when it has no child left. */
+static bool has_ended(pid_t reaper)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)reaper, &info,
+		      WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+	       info.si_pid == reaper && info.si_code == CLD_EXITED;
 }
 
 static void reap_one(pid_t pid, unsigned *reaped)
@@ -501,10 +536,22 @@ static void reap_one(pid_t pid, unsigned *reaped)
 static enum rc visit_reap(struct look *look, void *context,
 			  const struct tree_process *p)
 {
-	if (!p->live && p->parent == look->tree->root &&
-	    is_ours_to_reap(look->tree, p->id.pid))
+	const struct tree *t = look->tree;
+
+	if (!p->live && p->parent == t->root && is_own(t) && p->id.pid != t->kept)
 		reap_one(p->id.pid, context);
 	return RC_OK;
+}
+
+/* A child that is apart is alone to have its pid until it is reaped. */
+static bool is_ours_to_reap(const struct tree *t, pid_t pid)
+{
+	const struct process *apart = t->apart ? set_items(t->apart) : NULL;
+
+	for (size_t i = 0; apart != NULL && i < t->apart->len; i++)
+		if (apart[i].pid == pid)
+			return false;
+	return pid != t->kept;
 }
 
 /* As tree_reap; *reaped is raised by their number. */
@@ -512,6 +559,8 @@ static bool reap_all(const struct tree *t, unsigned *reaped)
 {
 	pid_t pid;
 
+	if (!is_own(t))
+		return has_ended(t->root);
 	while ((pid = first_zombie()) > 0) {
 		if (!is_ours_to_reap(t, pid)) {
 			/* It hides the others from waitid. */
@@ -552,61 +601,6 @@ enum rc tree_each(const struct tree *t, tree_each_fn *each, void *context)
 	enum rc rc = look_once(t, visit_each, &c);
 
 	return rc == RC_CANCELLED ? RC_OK : rc;
-}
-
-static enum rc visit_count(struct look *look, void *context,
-			   const struct tree_process *p)
-{
-	struct tree_count *count = context;
-
-	(void)look;
-	count->live += p->live;
-	return RC_OK;
-}
-
-/*
- * A look that finds nobody proves nothing by itself: who forks and exits
- * without end, or was handed up just now, can slip through. It does not do so
- * without leaving zombies; so two looks in a row must find neither.
- */
-enum { EMPTY_LOOKS = 2 };
-
-/*
- * /proc shows nobody: is that so? A child that is no zombie must have been
- * seen, unless it is apart, which waitid cannot tell from the others.
- */
-static void count_hidden(const struct tree *t, struct tree_count *count)
-{
-	if (count->live == 0 && t->aparts == 0 && first_zombie() == 0) {
-		count->live = 1;
-		count->hidden = 1;
-	}
-}
-
-enum rc tree_count(const struct tree *t, struct tree_count *count)
-{
-	enum { LOOKS = 8 };
-
-	*count = (struct tree_count){ 0 };
-	for (int looks = 0, empty = 0; empty < EMPTY_LOOKS; looks++) {
-		unsigned reaped = 0;
-		enum rc rc;
-
-		if (reap_all(t, &reaped))
-			return RC_OK;
-		rc = look_once(t, visit_count, count);
-		if (rc != RC_OK || count->live > 0)
-			return rc;
-		empty = reaped == 0 ? empty + 1 : 0;
-		if (looks == LOOKS) {
-			/* Too fast for us, but alive. */
-			count->live = 1;
-			count->hidden = 1;
-			return RC_OK;
-		}
-	}
-	count_hidden(t, count);
-	return RC_OK;
 }
 
 /* --- a signal to all -------------------------------------------------- */
@@ -672,8 +666,6 @@ enum rc tree_signal(const struct tree *t, int sig, tree_told_fn *told,
 	enum rc rc;
 
 	*count = (struct tree_count){ 0 };
-	if (tree_is_bare())
-		return RC_OK;
 	rc = gather(t, &all);
 	if (rc != RC_OK)
 		goto out;
@@ -683,7 +675,6 @@ enum rc tree_signal(const struct tree *t, int sig, tree_told_fn *told,
 	for (size_t i = 0; i < all.len; i++)
 		signal_one(&look, set_items(&all)[i], sig, told, context, count);
 	close(look.proc);
-	count_hidden(t, count);
 out:
 	tree_set_release(&all);
 	return rc;
@@ -691,11 +682,152 @@ out:
 
 /* --- stop and continue ------------------------------------------------ */
 
+/* Who sleeps uninterruptibly, perhaps in vfork(2). */
+struct sleeper {
+	struct process id;
+	uint64_t size, resident;
+	size_t threads;  /* that sleep so */
+	size_t children; /* that stand still, and share its memory */
+};
+
 struct stop_context {
 	struct tree_set *stopped;
 	struct tree_count *count;
-	unsigned moving; /* do not stand still yet */
+	struct tree_set before; /* all that the look before this one saw */
+	struct tree_set now;    /* all that this one sees, zombies too */
+	bool same;              /* nobody was seen for the first time */
+	unsigned moving;        /* do not stand still yet */
+	struct sleeper sleepers[VFORKS];
+	size_t n;
 };
+
+static bool stands(char state)
+{
+	return state == 'T' || state == 't' || state == 'Z' || state == 'X';
+}
+
+/* Of one process. */
+struct threads {
+	size_t moving;
+	size_t asleep; /* uninterruptibly */
+};
+
+static void count_thread(struct threads *threads, char state)
+{
+	threads->asleep += state == 'D';
+	threads->moving += state != 'D' && !stands(state);
+}
+
+static enum rc read_threads_in(int tasks, struct threads *threads)
+{
+	_Alignas(struct dirent64) char entries[DIRENTS_ROOM];
+	long len;
+
+	while ((len = syscall(SYS_getdents64, tasks, entries, sizeof entries)) > 0)
+		for (long at = 0; at < len;) {
+			const struct dirent64 *d = (const void *)(entries + at);
+			struct tree_process thread;
+			pid_t tid = get_pid(d->d_name);
+			enum rc rc = RC_ABSENT;
+
+			if (tid > 0)
+				rc = read_process(tasks, tid, &thread);
+			if (rc == RC_RETRY)
+				return rc;
+			if (rc == RC_OK)
+				count_thread(threads, thread.state);
+			at += d->d_reclen;
+		}
+	return RC_OK;
+}
+
+/* The state of each. RC_RETRY: no descriptor. */
+static enum rc read_threads(const struct look *look,
+			    const struct tree_process *p, struct threads *threads)
+{
+	char path[NUMBER_ROOM + sizeof "/task"];
+	enum rc rc;
+	int fd;
+
+	*threads = (struct threads){ 0 };
+	if (p->threads == 1) {
+		count_thread(threads, p->state);
+		return RC_OK;
+	}
+	memcpy(put_pid(path, p->id.pid), "/task", sizeof "/task");
+	fd = openat(look->proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return rc_of_open(errno) == RC_RETRY ? RC_RETRY : RC_OK;
+	rc = read_threads_in(fd, threads);
+	close(fd);
+	return rc;
+}
+
+static struct sleeper *find_sleeper(struct stop_context *c, pid_t pid)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->sleepers[i].id.pid == pid)
+			return &c->sleepers[i];
+	return NULL;
+}
+
+/* Kept from look to look, since a child may be seen before its parent. */
+static void note_sleeper(struct stop_context *c, const struct tree_process *p,
+			 size_t threads)
+{
+	struct sleeper *s = find_sleeper(c, p->id.pid);
+
+	if (s == NULL && threads == 0)
+		return;
+	if (s == NULL && c->n == VFORKS) {
+		c->moving++;
+		return;
+	}
+	if (s == NULL) {
+		s = &c->sleepers[c->n++];
+		s->children = 0;
+	}
+	s->id = p->id;
+	s->size = p->size;
+	s->resident = p->resident;
+	s->threads = threads;
+}
+
+static void note_vforked(struct stop_context *c, const struct tree_process *p)
+{
+	struct sleeper *s = find_sleeper(c, p->parent);
+
+	if (s != NULL && s->size == p->size && s->resident == p->resident)
+		s->children++;
+}
+
+/* At the end of a look: those that sleep for another reason. */
+static void count_sleepers(struct stop_context *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		struct sleeper *s = &c->sleepers[i];
+
+		c->moving += set_holds(&c->now, s->id) &&
+			     s->threads > s->children;
+		s->children = 0;
+	}
+}
+
+/* Whether each thread of it was read as stopped. */
+static enum rc look_at_threads(struct look *look, struct stop_context *c,
+			       const struct tree_process *p)
+{
+	struct threads threads;
+	enum rc rc = read_threads(look, p, &threads);
+
+	if (rc != RC_OK)
+		return rc;
+	note_sleeper(c, p, threads.asleep);
+	c->moving += threads.moving > 0;
+	if (threads.moving == 0 && threads.asleep == 0)
+		note_vforked(c, p);
+	return RC_OK;
+}
 
 static enum rc visit_stop(struct look *look, void *context,
 			  const struct tree_process *p)
@@ -704,14 +836,20 @@ static enum rc visit_stop(struct look *look, void *context,
 	bool known;
 	enum rc rc;
 
-	if (!p->live)
+	c->same = c->same && set_holds(&c->before, p->id);
+	if (set_add(&c->now, p->id) == RC_RETRY)
+		return RC_RETRY;
+	if (!p->live) {
+		note_sleeper(c, p, 0);
 		return RC_OK;
+	}
 	c->count->live++;
 	known = set_holds(c->stopped, p->id);
 	/* Stopped, and not by us: the user's. A traced one ('t') may be let
-	 * run by its tracer at any time, so it gets a stop of its own. */
-	if (p->state == 'T' || (p->state == 't' && known))
-		return RC_OK;
+	 * run by its tracer at any time, so it gets a stop of its own; a first
+	 * thread that has ended ('Z') says nothing about the others. */
+	if (p->state == 'T' || (stands(p->state) && known))
+		return look_at_threads(look, c, p);
 	/* Remembered first: what is stopped must be continued some time. */
 	rc = set_add(c->stopped, p->id);
 	if (rc == RC_RETRY)
@@ -719,6 +857,8 @@ static enum rc visit_stop(struct look *look, void *context,
 	rc = send_one(look, p->id, SIGSTOP, NULL);
 	if (rc == RC_DENIED)
 		c->count->denied++;
+	else if (rc == RC_OK && known && p->state == 'D')
+		return look_at_threads(look, c, p);
 	else
 		c->moving++;
 	return RC_OK;
@@ -729,28 +869,50 @@ static void pause_for(nsec span)
 	(void)poll(NULL, 0, (int)(span / NSEC_PER_MSEC));
 }
 
+/* One look. RC_OK: all stood still in it. RC_BUSY: not all. */
+static enum rc stop_once(const struct tree *t, struct stop_context *c)
+{
+	struct look look = { .tree = t };
+	enum rc rc;
+
+	tree_set_release(&c->before);
+	c->before = c->now;
+	c->now = (struct tree_set){ .len = 0 };
+	c->same = true;
+	c->moving = 0;
+	*c->count = (struct tree_count){ 0 };
+	rc = look_through(&look, visit_stop, c);
+	if (rc != RC_OK)
+		return rc;
+	count_sleepers(c);
+	return c->moving > 0 || look.unsure ? RC_BUSY : RC_OK;
+}
+
 enum rc tree_stop(const struct tree *t, nsec patience, struct tree_set *stopped,
 		  struct tree_count *count)
 {
 	struct boot end = boot_add(boot_now(), patience);
 	struct stop_context c = { .stopped = stopped, .count = count };
+	bool still = false; /* in the look before */
+	enum rc rc;
 
 	for (;;) {
-		enum rc rc;
-
-		*count = (struct tree_count){ 0 };
-		c.moving = 0;
-		rc = look_once(t, visit_stop, &c);
-		if (rc != RC_OK)
-			return rc;
-		if (c.moving == 0) {
-			count_hidden(t, count);
-			return RC_OK;
+		rc = stop_once(t, &c);
+		if (rc != RC_OK && rc != RC_BUSY)
+			break;
+		if (rc == RC_OK && still && c.same)
+			break;
+		if (boot_reached(boot_now(), end)) {
+			rc = RC_RETRY;
+			break;
 		}
-		if (boot_reached(boot_now(), end))
-			return RC_RETRY;
-		pause_for(LOOK_AGAIN);
+		still = rc == RC_OK;
+		if (!still)
+			pause_for(LOOK_AGAIN);
 	}
+	tree_set_release(&c.before);
+	tree_set_release(&c.now);
+	return rc;
 }
 
 enum rc tree_continue(const struct tree *t, struct tree_set *stopped)
@@ -774,8 +936,10 @@ struct kill_context {
 	tree_told_fn *told;
 	void *context;
 	struct tree_count *count;
-	struct tree_set seen; /* who was told of */
+	struct tree_set seen; /* who was told of, and zombies */
 	unsigned reaped;      /* in the last look, and just before it */
+	unsigned corpses;     /* seen in it, and not to be reaped by us now */
+	unsigned doomed;      /* seen in it */
 	unsigned empty_looks; /* in a row */
 	int dying;            /* pidfd of one that was sent SIGKILL, or -1 */
 	bool give_up;         /* the last look: tell who is still there */
@@ -795,13 +959,23 @@ static enum rc visit_kill(struct look *look, void *context,
 			  const struct tree_process *p)
 {
 	struct kill_context *c = context;
+	unsigned reaped = c->reaped;
 	int fd = -1;
 
-	if (!p->live)
-		return visit_reap(look, &c->reaped, p);
+	if (!p->live) {
+		(void)visit_reap(look, &c->reaped, p);
+		if (c->reaped > reaped)
+			return RC_OK;
+		c->corpses += p->parent == look->tree->root;
+		/* A new one, which a parent that hangs does not reap. */
+		if (set_add(&c->seen, p->id) != RC_EXISTS)
+			look->unsure = true;
+		return RC_OK;
+	}
 	switch (send_one(look, p->id, SIGKILL, &fd)) {
 	case RC_OK:
 		c->count->live++;
+		c->doomed += p->id.pid == look->tree->doomed;
 		if (!tell_once(c, p, TREE_SIGNALLED) && c->give_up)
 			tell(c->told, c->context, p, TREE_STUCK);
 		if (c->dying >= 0)
@@ -815,7 +989,8 @@ static enum rc visit_kill(struct look *look, void *context,
 		break;
 	case RC_RETRY:
 		return RC_RETRY;
-	default:
+	default: /* dead by now; what it forked before may not be seen */
+		look->unsure = true;
 		break;
 	}
 	return RC_OK;
@@ -832,23 +1007,70 @@ static void await_death(struct kill_context *c)
 	c->dying = -1;
 }
 
-/* RC_OK: it has ended, one way or the other. RC_RETRY: look again. */
+/*
+ * Who hides from a look by a fork is the child of one that was in the part of
+ * /proc that it had not read yet, and leaves that one's zombie there. So a look
+ * in which nobody is seen, and no zombie for the first time, is an empty one;
+ * and one more, lest what is said here be wrong.
+ */
+enum { EMPTY_LOOKS = 2 };
+
+/* RC_OK: no more is to be done. RC_BUSY: look again. */
 static enum rc kill_once(const struct tree *t, struct kill_context *c)
 {
+	struct look look = { .tree = t };
 	enum rc rc;
 
 	*c->count = (struct tree_count){ 0 };
-	c->reaped = 0;
-	if (reap_all(t, &c->reaped))
+	c->reaped = c->corpses = c->doomed = 0;
+	if (reap_all(t, &c->reaped)) {
+		c->count->left = TREE_LEFT_NONE;
 		return RC_OK;
-	rc = look_once(t, visit_kill, c);
+	}
+	rc = look_through(&look, visit_kill, c);
 	if (rc != RC_OK)
-		return rc == RC_RETRY ? RC_FAILED : rc;
-	if (c->reaped == 0 && c->count->live == c->count->denied)
+		return rc;
+	if (c->reaped == 0 && !look.unsure &&
+	    c->count->live == c->count->denied + c->doomed)
 		c->empty_looks++;
 	else
 		c->empty_looks = 0;
-	return c->empty_looks == EMPTY_LOOKS ? RC_OK : RC_RETRY;
+	return c->empty_looks == EMPTY_LOOKS ? RC_OK : RC_BUSY;
+}
+
+/*
+ * Nobody was seen, and there is no proof: does that come from what was seen
+ * and is dead? Of other roots than ours and a reaper it cannot be known.
+ */
+static bool is_hidden(const struct tree *t, const struct kill_context *c)
+{
+	siginfo_t info = { 0 };
+
+	if (c->corpses > 0 || c->doomed > 0 || t->apart != NULL)
+		return false;
+	if (is_own(t))
+		return first_zombie() == 0;
+	return waitid(P_PID, (id_t)t->root, &info,
+		      WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+	       info.si_pid == 0;
+}
+
+/* After as many empty looks as it takes. */
+static void conclude(const struct tree *t, const struct kill_context *c)
+{
+	struct tree_count *count = c->count;
+
+	if (count->left == TREE_LEFT_NONE)
+		return;
+	if (count->denied > 0) {
+		count->left = TREE_LEFT_DENIED;
+	} else if (is_hidden(t, c)) {
+		count->live++;
+		count->hidden++;
+		count->left = TREE_LEFT_DENIED;
+	} else {
+		count->left = TREE_LEFT_NONE;
+	}
 }
 
 enum rc tree_kill(const struct tree *t, nsec patience, tree_told_fn *told,
@@ -860,7 +1082,7 @@ enum rc tree_kill(const struct tree *t, nsec patience, tree_told_fn *told,
 	};
 	enum rc rc;
 
-	while ((rc = kill_once(t, &c)) == RC_RETRY) {
+	while ((rc = kill_once(t, &c)) == RC_BUSY) {
 		if (c.give_up)
 			break;
 		c.give_up = boot_reached(boot_now(), end);
@@ -869,12 +1091,10 @@ enum rc tree_kill(const struct tree *t, nsec patience, tree_told_fn *told,
 	}
 	if (c.dying >= 0)
 		close(c.dying);
-	if (rc == RC_OK || rc == RC_RETRY)
-		count_hidden(t, count);
+	if (rc == RC_OK)
+		conclude(t, &c);
 	tree_set_release(&c.seen);
-	if (rc == RC_FAILED)
-		return RC_RETRY;
-	return rc == RC_RETRY ? RC_OK : rc;
+	return rc == RC_BUSY ? RC_OK : rc;
 }
 
 /* --- above us --------------------------------------------------------- */

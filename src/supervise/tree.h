@@ -3,6 +3,25 @@
  * Every descendant of the calling process: find, describe, signal, stop and
  * continue, kill until none is left.
  *
+ * When is none left? The lock goes then, so this is what the promise hangs on.
+ *
+ *  - One listing of /proc that shows nobody proves nothing: whoever forks and
+ *    exits without end is in none, or only as a zombie. Nor does the number of
+ *    those that a signal was sent to. A signal that can be survived proves
+ *    nothing anyway.
+ *  - "No child at all, running or zombie" is the proof: waitid(2) says ECHILD,
+ *    and the caller is a child subreaper. The kernel hands the children of a
+ *    process to the subreaper in the same step that makes a zombie of it, so
+ *    as long as one descendant is there, the subreaper has a child.
+ *  - The proof is only for a process that has no child but COMMAND's, or it
+ *    waits for a stranger. The keeper is one. Where the front has children of
+ *    another kind, it has only the next best.
+ *  - Where the proof cannot be had (a tracer keeps a zombie from being reaped;
+ *    a killed process hangs in the kernel), two looks in a row at /proc after
+ *    SIGKILL was sent to all must show nobody who runs, and no zombie that
+ *    was not known before: who hides from a look by a fork leaves one. If a
+ *    child is there that no look has shown (hidepid), it counts as alive.
+ *
  * A descendant is found by the parent tree in /proc, so the caller must be a
  * child subreaper (PR_SET_CHILD_SUBREAPER): then a double fork, setsid, a
  * cleaned environment or another user hides nothing. Process groups are never
@@ -29,22 +48,14 @@
 #include "util/err.h"
 #include "util/self.h"
 
-/* What to look at. By value, no state: build it where it is needed. */
-struct tree {
-	pid_t root; /* the calling process, getpid(); never signalled itself */
-	pid_t kept; /* a child whose end the caller waits for itself: its
-	               zombie is left alone; 0: none */
-	const pid_t *apart; /* children that are nobody's business, with all
-	                       below them: not counted, signalled or reaped */
-	size_t aparts;
-};
-
 struct tree_process {
 	struct process id;
 	pid_t parent;
 	char state;    /* letter of /proc/PID/stat: R S D T t Z ... */
 	bool live;     /* false: a zombie; only its parent can end that */
 	char name[16]; /* as the kernel cuts it; foreign input */
+	size_t threads;
+	uint64_t size, resident; /* equal where memory is shared (vfork) */
 };
 
 /* A set of processes, by pid and start time. All zero is empty. */
@@ -54,6 +65,25 @@ struct tree_set {
 	struct process *more; /* mapped, in place of few; NULL: none */
 	size_t len;
 	size_t room; /* of more */
+};
+
+/* What to look at. By value, no state: build it where it is needed. */
+struct tree {
+	/* Whose descendants; it is never signalled itself. Usually the calling
+	 * process. Else a child of it that only reaps and exits when it has
+	 * the proof, or somebody whose children cannot be waited for: then
+	 * there is no proof but two empty looks. */
+	pid_t root;
+	/* A child whose end the caller waits for itself: its zombie is left
+	 * alone; 0: none. */
+	pid_t kept;
+	/* A descendant that may hang in the kernel for ever, and is sent
+	 * SIGKILL before all others. It counts as alive, but keeps nobody's
+	 * end from being proved: it will not run again. 0: none. */
+	pid_t doomed;
+	/* Children that are nobody's business, with all below them: not
+	 * counted, signalled or reaped. NULL: none. */
+	struct tree_set *apart;
 };
 
 /* What happened to one process; told at most once a call for each. */
@@ -67,13 +97,22 @@ enum tree_fate {
 typedef void tree_told_fn(void *context, const struct tree_process *process,
 			  enum tree_fate fate);
 
-/* How many there are after the call; zombies do not count. */
+/* What is left; see above for what proves it. Only tree_kill says more than
+ * TREE_LEFT_SOME. */
+enum tree_left {
+	TREE_LEFT_SOME,   /* or it is not known */
+	TREE_LEFT_DENIED, /* only who may not be signalled, or not be seen */
+	TREE_LEFT_NONE    /* proved */
+};
+
+/* How many were seen by the call; zombies do not count. */
 struct tree_count {
 	unsigned live;   /* all that still run, are stopped or hang */
 	unsigned denied; /* of these: may not be signalled */
 	unsigned hidden; /* of these: at least one is there that /proc did
-	                    not show: hidepid, or it forks away too fast.
-	                    Not noticed while there are aparts */
+	                    not show: hidepid. Not noticed while there are
+	                    aparts */
+	enum tree_left left;
 };
 
 /*
@@ -97,9 +136,6 @@ enum rc tree_usable(void);
 typedef bool tree_each_fn(void *context, const struct tree_process *process);
 enum rc tree_each(const struct tree *t, tree_each_fn *each, void *context);
 
-/* How many are alive. Adopted zombies are reaped on the way. */
-enum rc tree_count(const struct tree *t, struct tree_count *count);
-
 /*
  * Reap every zombie child but t->kept and t->apart. True: no child of any
  * kind is left, as tree_is_bare. For SIGCHLD.
@@ -107,19 +143,27 @@ enum rc tree_count(const struct tree *t, struct tree_count *count);
 bool tree_reap(const struct tree *t);
 
 /*
- * Send sig once to each that is there now, parents before children, so that
- * a shell does not go on with its next line. What is started later in answer
- * to the signal (a trap that cleans up) does not get it. A stopped process
- * acts on SIGTERM only after SIGCONT: send that too.
+ * Send sig once to each that is seen now, parents before children, so that
+ * a shell does not go on with its next line. That nobody is seen proves
+ * nothing. What is started later in answer to the signal (a trap that cleans
+ * up) does not get it. A stopped process acts on SIGTERM only after SIGCONT:
+ * send that too.
  */
 enum rc tree_signal(const struct tree *t, int sig, tree_told_fn *told,
 		    void *context, struct tree_count *count);
 
 /*
- * SIGSTOP to all, forks in the meantime included, until a look finds all of
- * them stopped, or patience is over (uninterruptible sleep). What we stopped
- * is added to *stopped; what was stopped before is not. RC_OK: all that may
- * be signalled stand still.
+ * SIGSTOP to all, forks in the meantime included, until all stand still, or
+ * patience is over. What we stopped is added to *stopped; what was stopped
+ * before is not. RC_OK: all that may be signalled stand still. RC_RETRY: not
+ * all of them do.
+ *
+ * A fork under way is not interrupted by SIGSTOP, and its child is in no
+ * listing yet. So one look does not do: every thread of every process must
+ * have been read as stopped, after which no fork is under way, and a look that
+ * begins later must find the same processes, as still as before. Who sleeps
+ * uninterruptibly may be in a fork; but not who waits in vfork(2) for a child
+ * that is stopped, which is known by the memory that they share.
  */
 enum rc tree_stop(const struct tree *t, nsec patience, struct tree_set *stopped,
 		  struct tree_count *count);
@@ -131,8 +175,7 @@ enum rc tree_continue(const struct tree *t, struct tree_set *stopped);
  * SIGKILL to all, again and again until none is left, reaping what was
  * adopted. Ends early when only processes are left that may not be signalled.
  * After patience what does not die is told as TREE_STUCK. RC_OK with
- * count->live == 0: none is left; two looks in a row found nobody, or
- * tree_is_bare. count->live > 0: call again later.
+ * count->left == TREE_LEFT_NONE: proved. Else call again later.
  */
 enum rc tree_kill(const struct tree *t, nsec patience, tree_told_fn *told,
 		  void *context, struct tree_count *count);
