@@ -1277,7 +1277,7 @@ static const struct {
 	{ "for k in keys/*; do sed 's/\"N\":2,/\"N\":4194304,/' $k >k; "
 	  "sed -i 's/\"r\":1,/\"r\":8,/' k; "
 	  "mv k keys/$(sha256sum <k | cut -c-64); rm $k; done",
-	  RC_UNSUPPORTED, "1 GiB" },
+	  RC_UNSUPPORTED, "limit: 256 MiB" },
 	{ "printf x >c && cat config >>c && mv c config", RC_MALFORMED, "config" },
 	{ "rm -f config && : >config", RC_MALFORMED, "config" },
 	{ "rm -f config && truncate -s 1T config", RC_MALFORMED, "config" },

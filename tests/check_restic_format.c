@@ -50,6 +50,7 @@ static void master_of(struct restic_keys *keys, const struct restic_sample *s)
 static enum rc open_key(struct restic_keys *master,
 			const struct restic_sample *s, const char *password)
 {
+	struct restic_budget budget = restic_budget_whole();
 	struct restic_key_file key;
 	struct restic_keys user;
 	struct buf plain;
@@ -59,7 +60,7 @@ static enum rc open_key(struct restic_keys *master,
 	ck_assert_int_eq(restic_key_parse(&key, s->key, strlen(s->key), &e),
 			 RC_OK);
 	ck_assert_int_eq(restic_derive(crypto, &user, password,
-				       strlen(password), &key.kdf, &e),
+				       strlen(password), &key.kdf, &budget, &e),
 			 RC_OK);
 	rc = restic_box_open(crypto, &user, key.box, key.box_len, &plain, &e);
 	if (!rc)
@@ -240,10 +241,14 @@ static const struct {
 } kdfs[] = {
 	{ 32768, 8, 8, RC_OK },
 	{ 16384, 8, 1, RC_OK },
+	{ 1 << 17, 8, 1, RC_OK }, /* as rustic makes it */
 	{ 2, 1, 1, RC_OK },
-	{ 1 << 20, 8, 1, RC_OK }, /* 1 GiB exactly */
-	{ 1 << 21, 8, 1, RC_UNSUPPORTED },
-	{ 1 << 20, 9, 1, RC_UNSUPPORTED },
+	{ 1 << 18, 8, 1, RC_OK }, /* 256 MiB exactly */
+	{ 1 << 19, 8, 1, RC_UNSUPPORTED },
+	{ 1 << 18, 9, 1, RC_UNSUPPORTED },
+	{ 32768, 8, 128, RC_OK }, /* all the work there may be */
+	{ 32768, 8, 129, RC_UNSUPPORTED },
+	{ 1 << 20, 8, 15, RC_UNSUPPORTED }, /* 59 s */
 	{ UINT64_C(1) << 62, 8, 1, RC_UNSUPPORTED },
 	{ UINT64_C(1) << 62, (1 << 30) - 1, 1, RC_UNSUPPORTED },
 	{ 32768, 8, 1 << 20, RC_UNSUPPORTED }, /* hours */
@@ -257,13 +262,46 @@ static const struct {
 	{ 32768, INT64_MAX, INT64_MAX, RC_MALFORMED },
 };
 
-START_TEST(scrypt_is_not_asked_for_what_no_key_file_needs)
+START_TEST(p7_8_scrypt_is_not_asked_for_what_no_key_file_needs)
 {
+	struct restic_budget budget = restic_budget_whole();
 	struct restic_kdf kdf = { .n = kdfs[_i].n,
 				  .r = kdfs[_i].r,
 				  .p = kdfs[_i].p };
 
-	ck_assert_int_eq(restic_kdf_check(&kdf, &e), kdfs[_i].rc);
+	ck_assert_int_eq(restic_kdf_check(&kdf, &budget, &e), kdfs[_i].rc);
+}
+END_TEST
+
+START_TEST(p7_8_what_is_refused_is_told_with_its_figures)
+{
+	struct restic_budget budget = restic_budget_whole();
+	struct restic_kdf kdf = { .n = 1 << 20, .r = 8, .p = 15 };
+
+	ck_assert_int_eq(restic_kdf_check(&kdf, &budget, &e), RC_UNSUPPORTED);
+	ck_assert_ptr_nonnull(strstr(e.text, "N 1048576, r 8, p 15"));
+	ck_assert_ptr_nonnull(strstr(e.text, "1024.01 MiB of memory"));
+	ck_assert_ptr_nonnull(strstr(e.text, "mixes 15360 MiB"));
+	ck_assert_ptr_nonnull(strstr(e.text, "limit: 256 MiB"));
+	ck_assert_ptr_nonnull(strstr(e.text, "4096 of 4096 MiB"));
+}
+END_TEST
+
+START_TEST(p7_8_the_work_of_all_keys_is_counted_together)
+{
+	struct restic_kdf kdf = { .n = 32768, .r = 8, .p = 1 };
+	struct restic_budget budget = { .left = UINT64_C(48) << 20 };
+	struct restic_keys user;
+
+	ck_assert_int_eq(restic_derive(crypto, &user, "x", 1, &kdf, &budget, &e),
+			 RC_OK);
+	ck_assert_uint_eq(budget.left, UINT64_C(16) << 20);
+	ck_assert_int_eq(restic_derive(crypto, &user, "x", 1, &kdf, &budget, &e),
+			 RC_UNSUPPORTED);
+	ck_assert_ptr_nonnull(strstr(e.text, "16 of 4096 MiB are left"));
+	kdf.n = 16384;
+	ck_assert_int_eq(restic_derive(crypto, &user, "x", 1, &kdf, &budget, &e),
+			 RC_OK);
 }
 END_TEST
 
@@ -616,8 +654,11 @@ int main(void)
 	suite_add_tcase(s, t);
 
 	t = tcase_create("parsing");
-	tcase_add_loop_test(t, scrypt_is_not_asked_for_what_no_key_file_needs,
+	tcase_add_loop_test(t,
+			    p7_8_scrypt_is_not_asked_for_what_no_key_file_needs,
 			    0, COUNT(kdfs));
+	tcase_add_test(t, p7_8_what_is_refused_is_told_with_its_figures);
+	tcase_add_test(t, p7_8_the_work_of_all_keys_is_counted_together);
 	tcase_add_loop_test(t, a_key_file_is_read_as_restic_reads_it, 0,
 			    COUNT(key_files));
 	tcase_add_loop_test(t,

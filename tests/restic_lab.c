@@ -84,6 +84,7 @@ static int version_of(const char *repository)
 static void seal_master(struct restic_repo *repo, const char *password,
 			const struct restic_kdf *kdf, char *out)
 {
+	struct restic_budget budget = restic_budget_whole();
 	char encrypt[64], k[32], r[32], json[256];
 	struct restic_keys user;
 	struct buf box;
@@ -97,7 +98,7 @@ static void seal_master(struct restic_repo *repo, const char *password,
 		 "{\"mac\":{\"k\":\"%s\",\"r\":\"%s\"},\"encrypt\":\"%s\"}", k,
 		 r, encrypt);
 	must(restic_derive(repo->crypto, &user, password, strlen(password), kdf,
-			   &e) == RC_OK,
+			   &budget, &e) == RC_OK,
 	     __func__);
 	must(restic_box_seal(repo->crypto, &user, json, strlen(json), &box,
 			     &e) == RC_OK,

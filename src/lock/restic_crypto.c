@@ -17,13 +17,15 @@ enum { NONCE_SIZE = 16, TAG_SIZE = 16, MAC_KEY_SIZE = 32 };
 /* Boxes larger than this are no locks; it also keeps lengths within int. */
 enum { BOX_MAX = RESTIC_PLAIN_MAX + RESTIC_BOX_OVERHEAD };
 
-#define GIB (UINT64_C(1) << 30)
+#define MIB (UINT64_C(1) << 20)
 
-/* Of memory; restic itself calibrates to 60 MiB. */
-#define SCRYPT_MEMORY_MAX GIB
-/* Of bytes mixed, r * N * p blocks: about half a minute. scrypt cannot be
- * interrupted, and a key file may come from anybody. */
-#define SCRYPT_WORK_MAX (16 * GIB)
+/* Of memory, for one key. restic takes 60 MiB at most for those it makes, other
+ * programs 128. */
+#define SCRYPT_MEMORY_MAX (256 * MIB)
+/* Of bytes mixed, r * N * p blocks, for all keys that are tried: some ten
+ * seconds. restic takes half a second for one, which is 256 MiB at most on the
+ * fastest machines, and tries 20. */
+#define SCRYPT_WORK_MAX (4096 * MIB)
 
 struct restic_crypto {
 	OSSL_LIB_CTX *library;
@@ -78,7 +80,37 @@ void restic_crypto_close(struct restic_crypto *c)
 
 /* --- scrypt --- */
 
-enum rc restic_kdf_check(const struct restic_kdf *kdf, struct err *e)
+struct restic_budget restic_budget_whole(void)
+{
+	return (struct restic_budget){ .left = SCRYPT_WORK_MAX };
+}
+
+static double in_mib(double bytes)
+{
+	return bytes / (double)MIB;
+}
+
+static enum rc too_dear(const struct restic_kdf *kdf,
+			const struct restic_budget *budget, struct err *e)
+{
+	double row = 128.0 * (double)kdf->r;
+
+	return err_set(e, RC_UNSUPPORTED,
+		       "scrypt with N %llu, r %llu, p %llu takes %.6g MiB of "
+		       "memory and mixes %.6g MiB; limit: %.6g MiB, and %.6g "
+		       "of %.6g MiB are left for all keys (restic makes N "
+		       "32768, r 8)",
+		       (unsigned long long)kdf->n, (unsigned long long)kdf->r,
+		       (unsigned long long)kdf->p,
+		       in_mib(row * ((double)kdf->n + (double)kdf->p)),
+		       in_mib(row * (double)kdf->n * (double)kdf->p),
+		       in_mib((double)SCRYPT_MEMORY_MAX),
+		       in_mib((double)budget->left),
+		       in_mib((double)SCRYPT_WORK_MAX));
+}
+
+enum rc restic_kdf_check(const struct restic_kdf *kdf,
+			 const struct restic_budget *budget, struct err *e)
 {
 	const uint64_t limit = UINT64_C(1) << 30;
 
@@ -91,20 +123,9 @@ enum rc restic_kdf_check(const struct restic_kdf *kdf, struct err *e)
 			       "scrypt's r and p are out of bounds");
 	/* By division: the products could overflow. */
 	if (kdf->n > SCRYPT_MEMORY_MAX / 128 / kdf->r ||
-	    kdf->p > SCRYPT_MEMORY_MAX / 128 / kdf->r)
-		return err_set(e, RC_UNSUPPORTED,
-			       "scrypt's parameters ask for more than 1 GiB "
-			       "of memory (N %llu, r %llu, p %llu)",
-			       (unsigned long long)kdf->n,
-			       (unsigned long long)kdf->r,
-			       (unsigned long long)kdf->p);
-	if (kdf->p > SCRYPT_WORK_MAX / 128 / kdf->r / kdf->n)
-		return err_set(e, RC_UNSUPPORTED,
-			       "scrypt's parameters ask for minutes of "
-			       "computing (N %llu, r %llu, p %llu)",
-			       (unsigned long long)kdf->n,
-			       (unsigned long long)kdf->r,
-			       (unsigned long long)kdf->p);
+	    kdf->p > SCRYPT_MEMORY_MAX / 128 / kdf->r ||
+	    kdf->p > budget->left / 128 / kdf->r / kdf->n)
+		return too_dear(kdf, budget, e);
 	return RC_OK;
 }
 
@@ -112,17 +133,19 @@ enum rc restic_kdf_check(const struct restic_kdf *kdf, struct err *e)
  * than libcrypto's, and this is most of the time of opening a repository. */
 enum rc restic_derive(struct restic_crypto *c, struct restic_keys *keys,
 		      const void *password, size_t len,
-		      const struct restic_kdf *kdf, struct err *e)
+		      const struct restic_kdf *kdf,
+		      struct restic_budget *budget, struct err *e)
 {
 	unsigned char out[sizeof(keys->encrypt) + sizeof(keys->mac_k) +
 			  sizeof(keys->mac_r)];
 	const unsigned char none = 0;
 	const unsigned char *given = len > 0 ? password : &none;
-	enum rc rc = restic_kdf_check(kdf, e);
+	enum rc rc = restic_kdf_check(kdf, budget, e);
 
 	(void)c; /* having it, libsodium has begun */
 	if (rc)
 		return rc;
+	budget->left -= 128 * kdf->r * kdf->n * kdf->p;
 	if (crypto_pwhash_scryptsalsa208sha256_ll(
 		    given, len, kdf->salt, sizeof(kdf->salt), kdf->n,
 		    (uint32_t)kdf->r, (uint32_t)kdf->p, out, sizeof(out)) != 0) {

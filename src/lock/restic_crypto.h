@@ -43,14 +43,23 @@ struct restic_crypto;
 enum rc restic_crypto_open(struct restic_crypto **crypto, struct err *e);
 void restic_crypto_close(struct restic_crypto *crypto); /* accepts NULL */
 
-/* RC_MALFORMED: parameters that scrypt forbids; RC_UNSUPPORTED: they ask for
- * more memory or time than any real key file. */
-enum rc restic_kdf_check(const struct restic_kdf *kdf, struct err *e);
+/* What may still be spent on making keys of one password, in bytes that scrypt
+ * mixes: scrypt cannot be interrupted, and a key file may come from anybody. */
+struct restic_budget {
+	uint64_t left;
+};
+struct restic_budget restic_budget_whole(void);
 
-/* Make the user's keys from the password. Checks kdf first. */
+/* RC_MALFORMED: parameters that scrypt forbids; RC_UNSUPPORTED: they take more
+ * memory than any real key file, or more work than is left. Spends nothing. */
+enum rc restic_kdf_check(const struct restic_kdf *kdf,
+			 const struct restic_budget *budget, struct err *e);
+
+/* Make the user's keys from the password. Checks kdf first, and spends. */
 enum rc restic_derive(struct restic_crypto *crypto, struct restic_keys *keys,
 		      const void *password, size_t len,
-		      const struct restic_kdf *kdf, struct err *e);
+		      const struct restic_kdf *kdf,
+		      struct restic_budget *budget, struct err *e);
 
 /* Append what is in the box to plain. RC_DENIED: another key sealed it, or it
  * was damaged; RC_MALFORMED: too short or too long to be a box. */

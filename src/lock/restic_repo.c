@@ -108,11 +108,13 @@ static enum rc find_keys(struct restic_repo *repo, struct key_names *names,
 			 const struct call *call, struct err *e)
 {
 	const char *hint = getenv("RESTIC_KEY_HINT");
+	struct store *s = repo->store;
 	enum rc rc;
 
 	*names = (struct key_names){ .hint = hint ? hint : "" };
-	rc = repo->store->ops->list(repo->store, "keys/", keep_key_name, names,
-				    call, e);
+	rc = s->ops->names
+		     ? s->ops->names(s, "keys/", keep_key_name, names, call, e)
+		     : s->ops->list(s, "keys/", keep_key_name, names, call, e);
 	if (!rc && names->found == 0)
 		rc = no_keys(repo, call, e);
 	return rc;
@@ -144,8 +146,8 @@ static enum rc read_key(struct restic_repo *repo, struct restic_key_file *key,
 
 /* RC_EXISTS: the key file is fine, and the password is not for it. */
 static enum rc try_key(struct restic_repo *repo, const char *id,
-		       const struct buf *password, const struct call *call,
-		       struct err *e)
+		       const struct buf *password, struct restic_budget *budget,
+		       const struct call *call, struct err *e)
 {
 	struct restic_key_file key;
 	struct restic_keys user;
@@ -156,7 +158,7 @@ static enum rc try_key(struct restic_repo *repo, const char *id,
 		rc = call_check(call, e);
 	if (!rc)
 		rc = restic_derive(repo->crypto, &user, buf_text(password),
-				   password->len, &key.kdf, e);
+				   password->len, &key.kdf, budget, e);
 	if (rc)
 		return err_context(e, rc, "key file keys/%.8s", id);
 	buf_init(&master, FILE_MAX);
@@ -199,11 +201,13 @@ static enum rc try_keys(struct restic_repo *repo, const struct key_names *names,
 			const struct buf *password, const struct call *call,
 			struct err *e)
 {
+	struct restic_budget budget = restic_budget_whole();
 	enum rc bad = RC_OK;
 	struct err why;
 
 	for (size_t i = 0; i < names->kept; i++) {
-		enum rc rc = try_key(repo, names->ids[i], password, call, e);
+		enum rc rc = try_key(repo, names->ids[i], password, &budget,
+				     call, e);
 
 		if (rc == RC_EXISTS)
 			continue;

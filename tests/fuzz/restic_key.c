@@ -8,6 +8,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = fuzz_string(data, size);
+	struct restic_budget budget = restic_budget_whole();
 	struct restic_config config = { 0 };
 	struct restic_key_file key;
 	struct restic_keys keys;
@@ -16,8 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (restic_key_parse(&key, text, size, &e) == RC_OK) {
 		assert(key.box_len >= RESTIC_BOX_OVERHEAD);
 		assert(key.box_len <= sizeof(key.box));
-		if (restic_kdf_check(&key.kdf, &e) == RC_OK) {
-			assert(key.kdf.n * key.kdf.r <= 1 << 23);
+		if (restic_kdf_check(&key.kdf, &budget, &e) == RC_OK) {
+			assert(key.kdf.n * key.kdf.r <= 1 << 21);
 			assert((key.kdf.n & (key.kdf.n - 1)) == 0);
 		}
 	} else {
