@@ -118,6 +118,15 @@ static enum rc open_old(struct store **out, const struct store_kind *kind,
 	return open_plain(out, kind, err);
 }
 
+/* Nor any links, as on exFAT. */
+static enum rc open_poor(struct store **out, const struct store_kind *kind,
+			 struct err *err)
+{
+	forget_new_calls();
+	deny_call(SYS_linkat, EPERM);
+	return open_plain(out, kind, err);
+}
+
 static void write_map(const char *path, unsigned id)
 {
 	char line[32];
@@ -180,6 +189,10 @@ static const struct store_kind kinds[] = {
 	{ .name = "dir with foreign customs", .above = disk, .open = open_foreign },
 	{ .name = "dir, traced", .above = memory, .open = open_traced },
 	{ .name = "dir of an old system", .above = disk, .open = open_old },
+	{ .name = "dir without links",
+	  .above = disk,
+	  .looks_first = true,
+	  .open = open_poor },
 	{ .name = "dir on an overlay", .above = memory, .open = open_overlay },
 };
 

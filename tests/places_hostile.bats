@@ -5,6 +5,8 @@
 # whatever is there, and any file of root's on the same file system in a
 # directory that he may write.
 
+# Variables set in a test stay there; conditions are evaluated by wait_until.
+# shellcheck disable=SC2016,SC2030,SC2031
 load lib/common
 load lib/places
 
@@ -81,4 +83,85 @@ root_file_becomes_claim()
 	is 0123456789abcdef0123456789abcdef0123 "$(ls "$dir/repolock")"
 	release a
 	finish a
+}
+
+# Root's own empty directory, that the user puts in the place of what root's
+# job has just made for the lease; strace gives him the time.
+root_directory_is_swapped()
+{
+	local before
+	mkdir -m 700 "$LOC/precious"
+	[ $# -eq 0 ] || touch -d "$1" "$LOC/precious"
+	before=$(stat -c '%a %u %g' "$LOC/precious")
+	exec 5<"$LOC/precious"
+	start a strace -f -o /dev/null -e trace=mkdirat \
+		-e inject=mkdirat:delay_exit=300000:when=1 \
+		"$REPOLOCK" with-lock -r "$LOC" -- true
+	wait_until "ls -d '$LOC'/.t.*"
+	made=$(echo "$LOC"/.t.*)
+	mv "$made" "$LOC/aside"
+	mv -T "$LOC/precious" "$made"
+	finish a
+	is "$before" "$(stat -L -c '%a %u %g' /dev/fd/5)"
+	exec 5<&-
+}
+
+@test "7.6 root's directory is not given to the owner of the place" {
+	chmod 2770 "$LOC"
+	root_directory_is_swapped
+}
+
+@test "7.6 root's directory is not given to the group of the place" {
+	chown root:nogroup "$LOC"
+	chmod 2770 "$LOC"
+	root_directory_is_swapped '1 hour ago'
+}
+
+@test "7.6 what root makes is the owner's and the group's of the place" {
+	chown nobody:games "$LOC"
+	chmod 2770 "$LOC"
+	expect 0 lock -n -- true
+	for made in "$LOC"/.repolock "$LOC"/.repolock/default; do
+		is '2770 nobody games' "$(stat -c '%a %U %G' "$made")"
+	done
+	is '640 nobody games' \
+		"$(stat -c '%a %U %G' "$LOC"/.repolock/default/z.*)"
+}
+
+@test "7.6 where the owner may not write, root locks all the same" {
+	chmod 500 "$LOC"
+	expect 0 lock -n -- true
+	expect 0 lock -n -- true
+	is root "$(stat -c %U "$LOC"/.repolock)"
+}
+
+# as USER COMMAND...: with the group of that user alone.
+as()
+{
+	local user=$1
+	shift
+	setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@"
+}
+
+@test "4.7 users of different groups take turns where all may write" {
+	for mode in 1777 0777; do
+		LOC=$T/m/$mode
+		mkdir "$LOC"
+		chmod "$mode" "$LOC"
+		uses "$LOC"
+		for user in games daemon nobody root games; do
+			expect 0 as "$user" "$REPOLOCK" with-lock -n \
+				-r "$LOC" -- true
+		done
+		# Of games' group, but another than games.
+		expect 0 setpriv --reuid nobody --regid games --clear-groups \
+			"$REPOLOCK" with-lock -n -r "$LOC" -- true
+	done
+}
+
+@test "4.7 a group that a place shuts out stays out" {
+	chown nobody:games "$LOC"
+	chmod 0750 "$LOC"
+	expect 0 as nobody "$REPOLOCK" with-lock -n -r "$LOC" -- true
+	is 700 "$(stat -c %a "$LOC"/.repolock)"
 }

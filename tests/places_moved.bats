@@ -3,8 +3,8 @@
 #
 # A directory that goes away under its holder, and comes back.
 
-# In a test, that is a process of its own.
-# shellcheck disable=SC2030,SC2031
+# Variables set in a test stay there; conditions are evaluated by wait_until.
+# shellcheck disable=SC2016,SC2030,SC2031
 load lib/common
 load lib/places
 

@@ -4,6 +4,8 @@
 # The lease on a directory that comes over sshfs from a real sshd. The other
 # host is whoever uses the directory itself.
 
+# Variables set in a test stay there; conditions are evaluated by wait_until.
+# shellcheck disable=SC2016,SC2030,SC2031
 load lib/common
 load lib/places
 
@@ -34,4 +36,42 @@ setup()
 	finish a
 	is 0 "$status"
 	is_free
+}
+
+@test "4.1 a lease is released over sshfs without links" {
+	sshfs_mount "$LOC" "$T/there" -o disable_hardlink
+	expect 0 "$REPOLOCK" with-lock -n -r "$T/there" -- true
+	expect 0 "$REPOLOCK" with-lock -n -r "$LOC" -- true
+	expect 0 "$REPOLOCK" with-lock -n -r "$T/there" -- true
+}
+
+@test "4.1 a lease goes on when sshfs has connected anew" {
+	sshfs_mount "$T/dir" "$T/there" -o reconnect
+	uses "$T/dir"
+	LOC=$T/there locked a --ttl 6s
+	wait_until 'inside a'
+	claim=$(claims_in "$T/dir")
+	ssh=$(pgrep -f "^ssh .*$SSHD/config")
+	kill "$ssh"
+	wait_until "gone $ssh"
+	count=$(grep -oE '[0-9]+}$' "$claim")
+	wait_until "[ \$(grep -oE '[0-9]+}\$' '$claim' | tr -d '}') -gt \
+		$((${count%\}} + 3)) ]"
+	release a
+	finish a
+	is 0 "$status"
+}
+
+@test "4.5 the first use by several at once over sshfs succeeds" {
+	sshfs_mount "$T/dir" "$T/one" -o dir_cache=no
+	sshfs_mount "$T/dir" "$T/two" -o dir_cache=no
+	for i in 1 2 3 4 5 6; do
+		mkdir "$T/dir/$i"
+		for place in one two dir one two; do
+			"$REPOLOCK" with-lock -s -w 60 -r "$T/$place/$i" -- true \
+				2>>"$T/all.err" || echo "$place $?" >>"$T/failed" &
+		done
+		wait
+	done
+	[ ! -e "$T/failed" ] || { sort "$T/failed" "$T/all.err" | uniq -c; false; }
 }

@@ -14,6 +14,7 @@
 struct store_kind {
 	const char *name;
 	const char *above; /* lent to open */
+	bool looks_first;  /* PUT_IF_ABSENT is not atomic */
 	/* Open an empty place; called in the process of each test. */
 	enum rc (*open)(struct store **s, const struct store_kind *kind,
 			struct err *e);

@@ -430,24 +430,18 @@ static void sweep_tombstone(struct lease *l, const struct lease_name *tombstone,
 		(void)lease_delete(l, tombstone, call, &kept);
 }
 
-/* A temporary file is locked as long as somebody writes it; where that cannot
- * be seen, nobody writes for a whole TTL. */
+/* A temporary file is locked as long as somebody writes it. A free lock proves
+ * nothing: he may come from another host, over sshfs or the like, to what is a
+ * local disk here. But nobody writes for a whole TTL. */
 static void sweep_temporary(struct lease *l, const struct lease_name *name,
 			    const struct call *call)
 {
 	struct err kept;
 	bool vanished;
 
-	switch (lease_probe(l, name, &vanished, call)) {
-	case STORE_PROBE_TAKEN:
+	if (lease_probe(l, name, &vanished, call) == STORE_PROBE_TAKEN ||
+	    vanished || lease_unchanged(l, name, call) < l->ttl + l->store->lag)
 		return;
-	case STORE_PROBE_FREE:
-		break;
-	case STORE_PROBE_BLIND:
-		if (vanished ||
-		    lease_unchanged(l, name, call) < l->ttl + l->store->lag)
-			return;
-	}
 	lease_looks_forget(&l->looks, name->uuid);
 	(void)lease_delete(l, name, call, &kept);
 }

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/fsuid.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -44,6 +45,9 @@
 #define LIST_ROOM_MAX ((size_t)4 * 1024 * 1024)
 /* Else it is read until two readings are the same. */
 #define LIST_AGAIN_MAX 32
+
+/* File systems that keep whole seconds only, or two. */
+enum { MTIME_UNIT = 2 };
 
 /* A directory that was removed between making and using it, so often. */
 #define GONE_MAX 8
@@ -428,6 +432,13 @@ static void choose_modes(struct dir_store *d, mode_t base)
 	}
 }
 
+/* The mode for what could not be given to the base's group. The group it has
+ * instead may do what everybody may. */
+static mode_t without_group(mode_t mode)
+{
+	return (mode & (mode_t) ~(S_ISGID | 0070)) | (mode & 0007) << 3;
+}
+
 /* Give what was just made, still without a name that others use, the owner,
  * group and mode it should have. Not being allowed to is no failure. */
 static bool adopt(const struct dir_store *d, int fd, const struct stat *st,
@@ -440,9 +451,8 @@ static bool adopt(const struct dir_store *d, int fd, const struct stat *st,
 	    fchown(fd, follow_owner ? d->uid : (uid_t)-1, d->gid) < 0) {
 		if (errno != EPERM && errno != EINVAL)
 			return false;
-		/* Another group than the base's gets nothing. */
 		if (follow_group)
-			mode &= (mode_t) ~(S_ISGID | 0070);
+			mode = without_group(mode);
 	}
 	if ((st->st_mode & 07777) == mode)
 		return true;
@@ -466,9 +476,21 @@ static bool is_empty(int dir)
 	return n >= 0;
 }
 
-/* Open a directory that was just made and give it its owner and mode. */
+/* Was it made, or something in it, after `since`? Not asked of the clock of
+ * another host. */
+static bool is_new(const struct dir_store *d, const struct stat *st,
+		   struct timespec since)
+{
+	return d->base.lag > 0 || st->st_mtim.tv_sec + MTIME_UNIT >= since.tv_sec;
+}
+
+/*
+ * Open a directory that was just made and give it its group and mode. In use
+ * already, it is left as it is; so is one of ours that is older, which whoever
+ * may write the parent has put under the name. False: errno says why.
+ */
 static bool adopt_directory(const struct dir_store *d, int parent,
-			    const char *leaf)
+			    const char *leaf, struct timespec since)
 {
 	int fd = openat(parent, leaf,
 			O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -478,10 +500,11 @@ static bool adopt_directory(const struct dir_store *d, int parent,
 
 	if (fd < 0)
 		return false;
-	/* As root, do not give away what the base's owner slipped under the
-	 * name: one of root's own directories with something in it. */
-	done = fstat(fd, &st) == 0 && is_empty(fd) &&
-	       adopt(d, fd, &st, d->dir_mode);
+	done = fstat(fd, &st) == 0;
+	if (done && is_empty(fd)) {
+		errno = EEXIST;
+		done = is_new(d, &st, since) && adopt(d, fd, &st, d->dir_mode);
+	}
 	saved = errno;
 	(void)close(fd);
 	errno = saved;
@@ -492,16 +515,19 @@ static bool adopt_directory(const struct dir_store *d, int parent,
  * Made under another name and renamed, so that nobody finds it with the wrong
  * mode. EEXIST: somebody was faster.
  */
-static bool make_directory(const struct dir_store *d, int parent, const char *leaf)
+static bool make_as_we_are(const struct dir_store *d, int parent, const char *leaf)
 {
 	char name[3 + UUID_TEXT_SIZE] = ".t.";
+	struct timespec since;
 	bool done;
 	int saved;
 
+	(void)clock_gettime(CLOCK_REALTIME_COARSE, &since);
 	uuid_make(name + 3);
-	if (mkdirat(parent, name, 0700) < 0)
+	/* EEXIST with that name: made, and asked for again by the kernel. */
+	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
 		return false;
-	done = adopt_directory(d, parent, name) &&
+	done = adopt_directory(d, parent, name, since) &&
 	       renameat2(parent, name, parent, leaf, RENAME_NOREPLACE) == 0;
 	saved = errno;
 	if (!done)
@@ -512,7 +538,48 @@ static bool make_directory(const struct dir_store *d, int parent, const char *le
 		return done;
 	/* A plain rename would replace one that is empty still. */
 	return mkdirat(parent, leaf, d->dir_mode) == 0 &&
-	       adopt_directory(d, parent, leaf);
+	       adopt_directory(d, parent, leaf, since);
+}
+
+static void become_self(void)
+{
+	(void)setfsuid(geteuid());
+	(void)setfsgid(getegid());
+}
+
+/* In this thread, the rights of the base's owner instead of root's. False:
+ * there is no such user here. */
+static bool become_owner(const struct dir_store *d)
+{
+	(void)setfsgid(d->gid);
+	(void)setfsuid(d->uid);
+	if ((uid_t)setfsuid((uid_t)-1) == d->uid)
+		return true;
+	become_self();
+	return false;
+}
+
+/*
+ * Root makes it with the rights of the base's owner, who could put a directory
+ * of root's under the name before that is given to him. Where he may make none
+ * it stays root's, and is given to nobody.
+ */
+static bool make_directory(const struct dir_store *d, int parent, const char *leaf)
+{
+	bool done;
+	int saved;
+
+	if (geteuid() != 0 || d->uid == 0)
+		return make_as_we_are(d, parent, leaf);
+	if (become_owner(d)) {
+		done = make_as_we_are(d, parent, leaf);
+		saved = errno;
+		become_self();
+		errno = saved;
+		if (done || (errno != EACCES && errno != EPERM))
+			return done;
+	}
+	return mkdirat(parent, leaf, d->dir_mode) == 0;
 }
 
 /* Open a directory, made if it is not there. -1: errno says why. */
@@ -585,6 +652,12 @@ static bool base_has_moved(const struct dir_store *d)
 	return st.st_dev != d->dev || st.st_ino != d->ino;
 }
 
+/* ESTALE: made or removed by another host in this moment. */
+static bool is_gone(int sys)
+{
+	return sys == ENOENT || sys == ESTALE;
+}
+
 /* Split and open; what is missing of the directories is made. */
 static enum rc place_make(struct dir_store *d, struct place *p,
 			  const char *name, struct err *e)
@@ -598,9 +671,9 @@ static enum rc place_make(struct dir_store *d, struct place *p,
 	for (int gone = 0; gone < GONE_MAX; gone++) {
 		if (place_open(d, p))
 			return RC_OK;
-		if (errno != ENOENT || in_base(p))
+		if (!is_gone(errno) || in_base(p))
 			break;
-		if (!make_path(d, p->path) && errno != ENOENT)
+		if (!make_path(d, p->path) && !is_gone(errno))
 			break;
 	}
 	if (errno == ENOENT)
@@ -754,6 +827,26 @@ static bool is_ours(const struct place *p, const struct stat *ours)
 	       st.st_ino == ours->st_ino && st.st_dev == ours->st_dev;
 }
 
+/* File systems without hard links say one of these. */
+static bool no_link(int sys)
+{
+	return sys == EPERM || sys == ENOSYS || sys == EOPNOTSUPP ||
+	       sys == EMLINK;
+}
+
+/* Without any help of the file system: for a name that nobody else makes. */
+static bool rename_after_look(const struct place *p, const struct draft *draft)
+{
+	struct stat st;
+
+	if (fstatat(p->dir, p->leaf, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return false;
+	}
+	return errno == ENOENT &&
+	       renameat(p->dir, draft->name, p->dir, p->leaf) == 0;
+}
+
 /* Rename without replacing, on any file system. */
 static bool rename_absent(const struct place *p, struct draft *draft)
 {
@@ -761,9 +854,12 @@ static bool rename_absent(const struct place *p, struct draft *draft)
 		return true;
 	if (errno != EINVAL && errno != ENOSYS)
 		return false;
-	if (linkat(p->dir, draft->name, p->dir, p->leaf, 0) < 0 &&
-	    (errno != EEXIST || !is_ours(p, &draft->st)))
-		return false;
+	if (linkat(p->dir, draft->name, p->dir, p->leaf, 0) < 0) {
+		if (no_link(errno))
+			return rename_after_look(p, draft);
+		if (errno != EEXIST || !is_ours(p, &draft->st))
+			return false;
+	}
 	(void)unlinkat(p->dir, draft->name, 0);
 	return true;
 }
@@ -1271,9 +1367,13 @@ static enum rc dir_renew_open(struct store *s, const char *name, int fd,
 
 /* --- moving --- */
 
-/* Where the kernel or file system cannot rename without replacing. A link is
- * as good for a file; a directory replaces an empty one at most, and only if
- * that came since we looked. */
+/*
+ * Where the kernel or file system cannot rename without replacing. A file is
+ * moved to a name that means itself, so that what came since we looked is the
+ * same; a directory replaces an empty one at most. Not by link and unlink: not
+ * every file system has links, and between the two the next holder may clear
+ * away the old name, which then looks as if it had been taken from us.
+ */
 static bool move_old_way(const struct place *from, const struct place *to)
 {
 	struct stat st;
@@ -1282,12 +1382,8 @@ static bool move_old_way(const struct place *from, const struct place *to)
 		errno = EEXIST;
 		return false;
 	}
-	if (fstatat(from->dir, from->leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return false;
-	if (S_ISDIR(st.st_mode))
-		return renameat(from->dir, from->leaf, to->dir, to->leaf) == 0;
-	return linkat(from->dir, from->leaf, to->dir, to->leaf, 0) == 0 &&
-	       unlinkat(from->dir, from->leaf, 0) == 0;
+	return errno == ENOENT &&
+	       renameat(from->dir, from->leaf, to->dir, to->leaf) == 0;
 }
 
 static bool move_place(const struct place *from, const struct place *to)

@@ -55,8 +55,10 @@ enum store_put_when {
 };
 
 enum store_can {
-	STORE_CAN_ABSENT = 1 << 0, /* PUT_IF_ABSENT is atomic */
-	STORE_CAN_MATCH = 1 << 1,  /* PUT_IF_MATCH is atomic */
+	/* PUT_IF_ABSENT is atomic; in a directory only where its file system
+	 * has links or can rename without replacing */
+	STORE_CAN_ABSENT = 1 << 0,
+	STORE_CAN_MATCH = 1 << 1, /* PUT_IF_MATCH is atomic */
 	STORE_CAN_LIST_CONSISTENT = 1 << 2
 };
 
@@ -124,7 +126,9 @@ struct store_ops {
 	enum rc (*names)(struct store *s, const char *prefix, store_seen *seen,
 			 void *context, const struct call *call, struct err *e);
 	/* Atomically, for files and directories. RC_EXISTS when `to` is there,
-	 * whatever it is; nothing is ever replaced. */
+	 * whatever it is; nothing is ever replaced. (Where a file system cannot
+	 * rename without replacing, `to` is looked at first: it must be a name
+	 * that nobody makes but whoever moves `from`, or a directory.) */
 	enum rc (*move)(struct store *s, const char *from, const char *to,
 			const struct call *call, struct err *e);
 	/* put PUT_IF_ABSENT of an object on which a kernel lock is taken before

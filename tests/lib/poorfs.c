@@ -8,6 +8,8 @@
  * what these options take away:
  *
  *     nolink=ERRNO    no hard links: exFAT answers EPERM (1), sshfs ENOSYS (38)
+ *     quick           somebody else puts a file into a new directory at once,
+ *                     unless it has a temporary name
  *     steal           after a link somebody else removes its old name at once
  *     stale=SECONDS   a listing is answered from memory for so long
  *
@@ -34,12 +36,14 @@ enum { LISTINGS_MAX = 64, LISTING_ROOM = 64 * 1024 };
 
 static struct {
 	int nolink;
+	int quick;
 	int steal;
 	int stale;
 } want;
 
 static const struct fuse_opt options[] = {
 	{ "nolink=%d", offsetof(__typeof__(want), nolink), 0 },
+	{ "quick", offsetof(__typeof__(want), quick), 1 },
 	{ "steal", offsetof(__typeof__(want), steal), 1 },
 	{ "stale=%d", offsetof(__typeof__(want), stale), 0 },
 	FUSE_OPT_END
@@ -148,6 +152,17 @@ static int poor_readdir(const char *path, void *into, fuse_fill_dir_t add,
 
 /* --- names --- */
 
+static void use_directory(const char *path)
+{
+	char name[1024];
+	int fd;
+
+	(void)snprintf(name, sizeof(name), "%s/used", below(path));
+	fd = openat(source, name, O_WRONLY | O_CREAT, 0644);
+	if (fd >= 0)
+		(void)close(fd);
+}
+
 static int poor_mkdir(const char *path, mode_t mode)
 {
 	int failed;
@@ -156,6 +171,8 @@ static int poor_mkdir(const char *path, mode_t mode)
 	failed = answer(mkdirat(source, below(path), mode));
 	(void)setfsuid(0);
 	(void)setfsgid(0);
+	if (!failed && want.quick && !strstr(path, "/.t."))
+		use_directory(path);
 	return failed;
 }
 

@@ -1,0 +1,99 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# File systems by FUSE that lack what a local disk has: hard links, renaming
+# without replacing, a kernel lock that others see.
+
+# Variables set in a test stay there; conditions are evaluated by wait_until.
+# shellcheck disable=SC2016,SC2030,SC2031
+load lib/common
+load lib/places
+
+setup()
+{
+	needs_fuse
+	common_setup
+}
+
+# The whole life of a lease on LOC: had, refused to others, released, waited
+# for, broken by force.
+lives()
+{
+	expect 0 lock -n -- true
+	locked a --ttl 3s
+	wait_until 'inside a'
+	is_held
+	start b "$REPOLOCK" with-lock -r "$LOC" -w 60 -- true
+	wait_until 'claims_in "$LOC" | grep -q "/q\."'
+	release a
+	finish a
+	is 0 "$status"
+	finish b
+	is 0 "$status"
+	expect 0 lock -n -- true
+	locked c --ttl 6s --on-lost kill
+	wait_until 'inside c'
+	expect 0 "$REPOLOCK" unlock --force --all --yes -r "$LOC"
+	is_free
+	finish c
+	is 122 "$status"
+	is_free
+}
+
+@test "4.1 a lease lives without hard links and without RENAME_NOREPLACE" {
+	poor_mount "$T/source" "$LOC" -o nolink=1
+	lives
+}
+
+@test "4.1 a lease lives where links are not known at all" {
+	poor_mount "$T/source" "$LOC" -o nolink=38
+	lives
+}
+
+@test "4.1 a lease lives on a USB disk with exFAT" {
+	exfat_mount "$LOC"
+	lives
+}
+
+@test "4.1 a stale lease without a kernel lock is broken" {
+	poor_mount "$T/source" "$LOC" -o nolink=1
+	locked a --ttl 300s
+	wait_until 'inside a'
+	keeper=$(keeper_of a)
+	kill -KILL "${PID[a]}" "$keeper" "$(command_of a)"
+	wait_until '[ -z "$(processes_of_test)" ]'
+	expect 0 "$REPOLOCK" unlock -r "$LOC"
+	has 'have ended'
+	is_free
+}
+
+@test "4.1 borg 1 is locked without hard links, as borg does it" {
+	poor_mount "$T/source" "$LOC" -o nolink=1
+	export BORG_BASE_DIR=$T/borg BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes
+	borg init -e none "$LOC/repo"
+	LOC=borg:$LOC/repo locked a
+	wait_until 'inside a'
+	expect 2 borg --lock-wait 0 list "$LOC/repo"
+	has 'Failed to create/acquire the lock'
+	release a
+	finish a
+	is 0 "$status"
+	expect 0 borg --lock-wait 0 list "$LOC/repo"
+}
+
+@test "4.4 a next holder who clears up at once makes no false loss" {
+	poor_mount "$T/source" "$LOC" -o steal
+	locked a
+	wait_until 'inside a'
+	release a
+	finish a
+	is 0 "$status"
+	not has 'taken'
+	is_free
+}
+
+@test "4.5 a directory that another uses as soon as it is made is used" {
+	poor_mount "$T/source" "$LOC" -o quick
+	expect 0 lock -n -- true
+	[ -e "$T/source/.repolock/default/used" ]
+}
