@@ -40,7 +40,8 @@ static void teardown(void)
 static void judge(nsec age, nsec stored_age)
 {
 	r.time.ns = now.ns - age;
-	restic_judge(&v, &r, (struct wall){ now.ns - stored_age }, now, &self);
+	restic_judge(&v, &r, (struct wall){ now.ns - stored_age }, now, &self,
+		     NULL);
 }
 
 static void child_called(const char *name)

@@ -111,6 +111,10 @@ enum rc borg_entries_names(struct borg_entries *into, struct store *s,
 			   struct err *e);
 void borg_entries_release(struct borg_entries *l);
 
+/* Has it changed so lately that somebody may be at it? For patience alone: the
+ * two clocks may differ. */
+bool borg_changed_lately(const struct store_tag *tag);
+
 /* Host, pid and who it is for people: host is what stands before "@NODE". */
 void borg_info_owner(struct lock_info *info, const struct borg_owner *owner);
 /* For struct lock's warning: this host has no id that lasts; or NULL. */

@@ -147,10 +147,6 @@ enum rc borg1_leave(struct borg1_lock *l, const struct call *call, struct err *e
 /* What a try left that was to become lock.exclusive. */
 void borg1_private_remove(struct borg1_lock *l, const struct call *call);
 
-/* Has it changed so lately that somebody may be at it? For patience alone: the
- * clocks may differ. */
-bool borg1_changed_lately(const struct store_tag *tag);
-
 /* --- the administrator's part --- */
 
 void borg1_survey_free(struct borg1_survey *s); /* accepts NULL */

@@ -164,7 +164,7 @@ static enum rc survey_left_behind(struct borg1_lock *l, struct borg1_survey *s,
 		borg_roster_at(r, LOCK_EXCLUSIVE, i, &owner);
 		if (has_file(s, &owner))
 			continue;
-		s->unsettled = s->unsettled || borg1_changed_lately(tag);
+		s->unsettled = s->unsettled || borg_changed_lately(tag);
 		f = found_add(s, FOUND_ENTRY, ROSTER, &rc, e);
 		if (!f)
 			break;
@@ -226,7 +226,7 @@ static enum rc survey_private(struct borg1_lock *l, struct borg1_survey *s,
 			f->info.state = LOCK_WAITING;
 	} else {
 		/* Without a file yet, or moved away since it was listed. */
-		s->unsettled = s->unsettled || borg1_changed_lately(&dir->tag);
+		s->unsettled = s->unsettled || borg_changed_lately(&dir->tag);
 		f->info.state = LOCK_UNREADABLE;
 	}
 	if (f->info.detail[0] == '\0')
@@ -256,7 +256,7 @@ static enum rc survey_empty(struct borg1_survey *s,
 
 	if (!f)
 		return rc;
-	s->unsettled = s->unsettled || borg1_changed_lately(&dir->tag);
+	s->unsettled = s->unsettled || borg_changed_lately(&dir->tag);
 	borg1_info_begin(&f->info, LOCK_EXCLUSIVE);
 	f->info.since = dir->tag.time;
 	f->info.state = LOCK_UNREADABLE;

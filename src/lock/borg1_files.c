@@ -16,7 +16,6 @@
  * again for so long, and in vain where it has not changed for as long. */
 #define MUDDLE_PATIENCE (1 * NSEC_PER_SEC)
 #define MUDDLE_PAUSE (20 * NSEC_PER_MSEC)
-#define MUDDLE_OLD (10 * NSEC_PER_SEC)
 
 /* Of a roster with more entries nobody is judged, since each takes some work;
  * a real one has a handful. */
@@ -156,13 +155,6 @@ enum rc borg1_roster_read(struct borg1_lock *l, struct borg_roster *r,
 	return rc;
 }
 
-bool borg1_changed_lately(const struct store_tag *tag)
-{
-	nsec age = wall_now().ns - tag->time.ns;
-
-	return age < MUDDLE_OLD && age > -MUDDLE_OLD;
-}
-
 enum rc borg1_roster_load(struct borg1_lock *l, struct borg_roster *r,
 			  struct store_tag *tag, const struct call *call,
 			  struct err *e)
@@ -173,7 +165,7 @@ enum rc borg1_roster_load(struct borg1_lock *l, struct borg_roster *r,
 
 	do
 		rc = borg1_roster_read(l, r, tag, call, e);
-	while (rc == RC_MALFORMED && borg1_changed_lately(tag) &&
+	while (rc == RC_MALFORMED && borg_changed_lately(tag) &&
 	       !boot_reached(boot_now(), until) &&
 	       call_pause(call, MUDDLE_PAUSE, &ignored) == RC_OK);
 	return rc;

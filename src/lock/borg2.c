@@ -540,6 +540,8 @@ static void borg2_close(struct lock *lock)
 	unwatch(l);
 	if (l->alarm_fd >= 0)
 		close(l->alarm_fd);
+	borg2_objects_release(&l->survey);
+	liveness_inside_release(&l->inside);
 	store_close(l->store);
 	free(l);
 }
@@ -591,6 +593,7 @@ enum rc borg2_open(struct lock **lock, const struct lock_wish *wish,
 	l->base.warning = borg_host_warning(host);
 	l->store = store;
 	l->host = *host;
+	l->host.inside = &l->inside;
 	l->pace = *pace;
 	l->mode = wish->mode;
 	l->clear = wish->clear;

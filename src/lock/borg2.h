@@ -23,6 +23,7 @@ struct borg2_object {
 	bool readable;
 	struct borg2_record record; /* where readable */
 	char why[120];              /* where not */
+	bool outdated; /* the same holder has a newer one; borg2_admin.c */
 };
 
 struct borg2_objects {
@@ -67,6 +68,10 @@ struct borg2_lock {
 	bool backed_off;
 	bool watching;
 	int alarm_fd; /* -1, or readable: gone before it was watched */
+
+	struct liveness_inside inside; /* host.inside */
+	struct borg2_objects survey;   /* the administrator's last, */
+	struct boot surveyed;          /* made then; 0: never */
 };
 
 /* What is in the way of our lock. */
@@ -79,7 +84,8 @@ struct borg2_view {
 };
 
 /*
- * Everything in locks/. Somebody who writes a new object and deletes the old
+ * Everything in locks/. What cannot be read and is young may
+ * be half written: asked again for a while. Somebody who writes a new object and deletes the old
  * one between our listing and our loading would be missed: listed again,
  * until all that was listed could be loaded.
  */
@@ -89,6 +95,9 @@ void borg2_objects_release(struct borg2_objects *all);
 
 /* Is this name that of an object we wrote, or may have written? */
 bool borg2_is_own(const struct borg2_lock *l, const char *name);
+/* Its name, or what stands for one that is too long. */
+enum rc borg2_object_id(char *id, size_t size, const struct borg2_object *o,
+			struct err *e);
 /* What is known of one, and whether it is stale. */
 enum rc borg2_describe(const struct borg2_lock *l, const struct borg2_object *o,
 		       struct lock_info *info, struct err *e);

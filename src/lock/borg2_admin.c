@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lock/borg2.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+/* Removing many, one after the other, looks no more often than this. */
+#define SURVEY_GOOD_FOR NSEC_PER_SEC
 
 static bool is_same_lock(const struct borg2_object *a,
 			 const struct borg2_object *b)
@@ -11,59 +15,102 @@ static bool is_same_lock(const struct borg2_object *a,
 	       borg_owner_same(&a->record.owner, &b->record.owner);
 }
 
-/* A holder has two for a while when it refreshes; the newest speaks. */
-static bool is_outdated(const struct borg2_objects *all,
-			const struct borg2_object *o)
+static int compare(uint64_t a, uint64_t b)
 {
-	for (size_t i = 0; i < all->count; i++) {
-		const struct borg2_object *other = &all->at[i];
-		nsec later = other->record.time.ns - o->record.time.ns;
+	return (a > b) - (a < b);
+}
 
-		if (is_same_lock(o, other) &&
-		    (later > 0 || (later == 0 && other > o)))
-			return true;
-	}
-	return false;
+/* Those of a lock side by side, the newest last; what is not readable is no
+ * lock that another can be the same as. */
+static int by_lock(const void *a, const void *b)
+{
+	const struct borg2_object *one = *(struct borg2_object *const *)a;
+	const struct borg2_object *two = *(struct borg2_object *const *)b;
+	const struct borg2_record *r = &one->record, *s = &two->record;
+	int order = one->readable - two->readable;
+
+	if (order == 0)
+		order = r->exclusive - s->exclusive;
+	if (order == 0)
+		order = compare((uint64_t)r->owner.pid, (uint64_t)s->owner.pid);
+	if (order == 0)
+		order = compare(r->owner.thread, s->owner.thread);
+	if (order == 0)
+		order = strcmp(r->owner.host, s->owner.host);
+	if (order == 0)
+		order = (r->time.ns > s->time.ns) - (r->time.ns < s->time.ns);
+	return order != 0 ? order : (one > two) - (one < two);
+}
+
+/* A holder has two for a while when it refreshes; the newest speaks. */
+static enum rc mark_outdated(struct borg2_objects *all, struct err *e)
+{
+	struct borg2_object **at;
+
+	if (all->count < 2)
+		return RC_OK;
+	at = calloc(all->count, sizeof(struct borg2_object *));
+	if (!at)
+		return err_set(e, RC_RETRY, "no memory to list locks");
+	for (size_t i = 0; i < all->count; i++)
+		at[i] = &all->at[i];
+	qsort(at, all->count, sizeof(struct borg2_object *), by_lock);
+	for (size_t i = 0; i + 1 < all->count; i++)
+		at[i]->outdated = is_same_lock(at[i], at[i + 1]);
+	free(at);
+	return RC_OK;
+}
+
+static enum rc survey(struct borg2_lock *l, const struct call *call,
+		      struct err *e)
+{
+	enum rc rc = borg2_objects_list(l, &l->survey, call, e);
+
+	if (rc == RC_OK)
+		rc = mark_outdated(&l->survey, e);
+	if (rc != RC_OK)
+		l->survey.count = 0;
+	l->surveyed = rc == RC_OK ? boot_now() : (struct boot){ 0 };
+	return rc;
 }
 
 enum rc borg2_list(struct lock *lock, lock_seen *seen, void *context,
 		   const struct call *call, struct err *e)
 {
 	struct borg2_lock *l = borg2_of(lock);
-	struct borg2_objects all = { 0 };
-	enum rc rc = borg2_objects_list(l, &all, call, e);
+	enum rc rc = survey(l, call, e);
 
-	for (size_t i = 0; rc == RC_OK && i < all.count; i++) {
+	for (size_t i = 0; rc == RC_OK && i < l->survey.count; i++) {
 		struct lock_info info;
 
-		if (is_outdated(&all, &all.at[i]))
+		if (l->survey.at[i].outdated)
 			continue;
-		rc = borg2_describe(l, &all.at[i], &info, e);
+		rc = borg2_describe(l, &l->survey.at[i], &info, e);
 		if (rc == RC_OK && !seen(context, &info))
 			break;
 	}
-	borg2_objects_release(&all);
 	return rc;
 }
 
 /* RC_ABSENT: no such lock, any more. */
-static enum rc find_id(const struct borg2_lock *l,
-		       const struct borg2_objects *all, const char *id,
+static enum rc find_id(const struct borg2_lock *l, const char *id,
 		       const struct borg2_object **o, struct lock_info *info,
 		       struct err *e)
 {
-	for (size_t i = 0; i < all->count; i++) {
+	for (size_t i = 0; i < l->survey.count; i++) {
+		const struct borg2_object *one = &l->survey.at[i];
+		char name[sizeof(info->id)];
 		enum rc rc;
 
-		if (is_outdated(all, &all->at[i]))
+		if (one->outdated)
 			continue;
-		rc = borg2_describe(l, &all->at[i], info, e);
+		rc = borg2_object_id(name, sizeof(name), one, e);
 		if (rc != RC_OK)
 			return rc;
-		if (strcmp(info->id, id) != 0)
+		if (strcmp(name, id) != 0)
 			continue;
-		*o = &all->at[i];
-		return RC_OK;
+		*o = one;
+		return borg2_describe(l, one, info, e);
 	}
 	return err_set(e, RC_ABSENT, "there is no lock %.72s", id);
 }
@@ -92,17 +139,18 @@ enum rc borg2_remove(struct lock *lock, const struct lock_remove *what,
 {
 	struct borg2_lock *l = borg2_of(lock);
 	const struct borg2_object *o = NULL;
-	struct borg2_objects all = { 0 };
-	enum rc rc = borg2_objects_list(l, &all, call, e);
+	enum rc rc = RC_OK;
 
-	if (rc == RC_OK && !what->dry_run && borg2_wants_clock(l, &all))
+	if (l->surveyed.ns == 0 ||
+	    boot_until(l->surveyed, boot_now()) > SURVEY_GOOD_FOR)
+		rc = survey(l, call, e);
+	if (rc == RC_OK && !what->dry_run && borg2_wants_clock(l, &l->survey))
 		borg2_ask_clock(l, call);
 	if (rc == RC_OK)
-		rc = find_id(l, &all, what->id, &o, info, e);
+		rc = find_id(l, what->id, &o, info, e);
 	if (rc == RC_OK && !what->force && info->state != LOCK_STALE)
 		rc = borg_spared(info, e);
 	if (rc == RC_OK && !what->dry_run)
-		rc = remove_lock(l, &all, o, call, e);
-	borg2_objects_release(&all);
+		rc = remove_lock(l, &l->survey, o, call, e);
 	return rc;
 }

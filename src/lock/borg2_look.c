@@ -10,6 +10,13 @@
 /* Names that vanish while they are loaded, one after the other. */
 #define VANISHED_MAX 200
 
+/* What cannot be read may be half written; asked again for so long. */
+#define UNREADABLE_PATIENCE NSEC_PER_SEC
+#define UNREADABLE_PAUSE (20 * NSEC_PER_MSEC)
+
+/* Each is read and judged. A repository has as many as it has users. */
+#define OBJECTS_MAX 10000
+
 /* --- reading what is there --- */
 
 void borg2_objects_release(struct borg2_objects *all)
@@ -38,30 +45,52 @@ void borg2_full_name(char *out, size_t size, const char *name)
 	(void)snprintf(out, size, LOCKS "%.*s", BORG2_NAME_ROOM - 1, name);
 }
 
+/* The folder seen from outside, listed once when it is first needed. */
+struct outside {
+	struct borg_entries entries; /* sorted by name */
+	bool listed;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct borg_entry *one = a, *two = b;
+
+	return strcmp(one->name, two->name);
+}
+
 /* What cannot be opened or is no object at all: when it was made. RC_EXISTS:
  * it is a directory, in which no borg looks; RC_ABSENT: it is gone. */
 static enum rc look_from_outside(struct borg2_lock *l, struct borg2_object *o,
+				 struct outside *outside,
 				 const struct call *call, struct err *e)
 {
-	struct borg_entries entries = { 0 };
-	enum rc rc = borg_entries_list(&entries, l->store, LOCKS, call, e);
+	struct borg_entries *all = &outside->entries;
+	struct borg_entry wanted = { 0 };
+	const struct borg_entry *found = NULL;
 
-	if (rc == RC_OK)
-		rc = RC_ABSENT;
-	for (size_t i = 0; rc == RC_ABSENT && i < entries.count; i++) {
-		if (strcmp(entries.at[i].name, o->name) != 0)
-			continue;
-		o->tag = entries.at[i].tag;
-		rc = entries.at[i].directory ? RC_EXISTS : RC_OK;
+	if (!outside->listed) {
+		enum rc rc = borg_entries_list(all, l->store, LOCKS, call, e);
+
+		if (rc != RC_OK)
+			return rc;
+		outside->listed = true;
+		if (all->count > 0)
+			qsort(all->at, all->count, sizeof(*all->at), by_name);
 	}
-	borg_entries_release(&entries);
-	return rc;
+	text_copy(wanted.name, sizeof(wanted.name), o->name);
+	if (all->count > 0)
+		found = bsearch(&wanted, all->at, all->count, sizeof(*all->at),
+				by_name);
+	if (!found)
+		return RC_ABSENT;
+	o->tag = found->tag;
+	return found->directory ? RC_EXISTS : RC_OK;
 }
 
 /* RC_ABSENT: it vanished; RC_EXISTS: not an object. */
 static enum rc load(struct borg2_lock *l, const char *name,
-		    struct borg2_object *o, const struct call *call,
-		    struct err *e)
+		    struct borg2_object *o, struct outside *outside,
+		    const struct call *call, struct err *e)
 {
 	char full[BORG2_NAME_ROOM + sizeof(LOCKS)];
 	struct buf text;
@@ -79,7 +108,7 @@ static enum rc load(struct borg2_lock *l, const char *name,
 	} else if (rc == RC_MALFORMED || rc == RC_DENIED) {
 		struct err ignored;
 
-		rc = look_from_outside(l, o, call, &ignored);
+		rc = look_from_outside(l, o, outside, call, &ignored);
 	}
 	buf_release(&text);
 	if (!o->readable)
@@ -92,31 +121,66 @@ static enum rc load_all(struct borg2_lock *l, const struct borg_entries *names,
 			struct borg2_objects *all, const struct call *call,
 			struct err *e)
 {
+	struct outside outside = { 0 };
 	enum rc rc = objects_room(all, names->count, e);
 
 	all->count = 0;
 	for (size_t i = 0; rc == RC_OK && i < names->count; i++) {
 		if (!borg2_name_is_valid(names->at[i].name))
 			continue;
-		rc = load(l, names->at[i].name, &all->at[all->count], call, e);
+		rc = load(l, names->at[i].name, &all->at[all->count], &outside,
+			  call, e);
 		if (rc == RC_OK)
 			all->count++;
 		else if (rc == RC_EXISTS)
 			rc = RC_OK;
 	}
+	borg_entries_release(&outside.entries);
+	liveness_inside_forget(&l->inside);
 	return rc;
+}
+
+static enum rc list_names(struct borg2_lock *l, struct borg_entries *names,
+			  const struct call *call, struct err *e)
+{
+	enum rc rc = borg_entries_names(names, l->store, LOCKS, call, e);
+
+	if (rc != RC_OK || names->count <= OBJECTS_MAX)
+		return rc;
+	return err_set(e, RC_MALFORMED,
+		       "%.100s has %zu files in locks/, and more than %d are "
+		       "not judged; where no borg runs: borg break-lock",
+		       l->store->shown, names->count, OBJECTS_MAX);
+}
+
+static bool may_be_half_written(const struct borg2_objects *all)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		if (!all->at[i].readable && borg_changed_lately(&all->at[i].tag))
+			return true;
+	}
+	return false;
 }
 
 enum rc borg2_objects_list(struct borg2_lock *l, struct borg2_objects *all,
 			   const struct call *call, struct err *e)
 {
+	struct boot until = boot_add(boot_now(), UNREADABLE_PATIENCE);
 	struct borg_entries names = { 0 };
-	enum rc rc = RC_ABSENT;
+	struct err ignored;
+	int vanished = 0;
+	enum rc rc;
 
-	for (int i = 0; rc == RC_ABSENT && i < VANISHED_MAX; i++) {
-		rc = borg_entries_names(&names, l->store, LOCKS, call, e);
+	for (;;) {
+		rc = list_names(l, &names, call, e);
 		if (rc == RC_OK)
 			rc = load_all(l, &names, all, call, e);
+		if (rc == RC_ABSENT && ++vanished < VANISHED_MAX)
+			continue;
+		if (rc != RC_OK || !may_be_half_written(all) ||
+		    boot_reached(boot_now(), until) ||
+		    call_pause(call, UNREADABLE_PAUSE, &ignored) != RC_OK)
+			break;
 	}
 	borg_entries_release(&names);
 	if (rc == RC_ABSENT)
@@ -197,13 +261,19 @@ static void describe_age(const struct borg2_lock *l,
 	}
 }
 
+enum rc borg2_object_id(char *id, size_t size, const struct borg2_object *o,
+			struct err *e)
+{
+	return text_copy(id, size, o->name) ? RC_OK
+					    : borg_id(id, size, o->name, e);
+}
+
 enum rc borg2_describe(const struct borg2_lock *l, const struct borg2_object *o,
 		       struct lock_info *info, struct err *e)
 {
 	*info = (struct lock_info){ .state = LOCK_HELD };
 	text_copy(info->protocol, sizeof(info->protocol), "borg2");
-	if (!text_copy(info->id, sizeof(info->id), o->name) &&
-	    borg_id(info->id, sizeof(info->id), o->name, e) != RC_OK)
+	if (borg2_object_id(info->id, sizeof(info->id), o, e) != RC_OK)
 		return RC_FAILED;
 	if (!o->readable) {
 		info->state = LOCK_UNREADABLE;

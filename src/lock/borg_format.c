@@ -465,6 +465,15 @@ enum rc borg_id(char *out, size_t size, const char *text, struct err *e)
 	return RC_OK;
 }
 
+#define LATELY (10 * NSEC_PER_SEC)
+
+bool borg_changed_lately(const struct store_tag *tag)
+{
+	nsec age = wall_now().ns - tag->time.ns;
+
+	return age < LATELY && age > -LATELY;
+}
+
 /* More than any repository has at its top, let alone locks. */
 #define ENTRIES_MAX ((size_t)1 << 16)
 

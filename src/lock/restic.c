@@ -26,7 +26,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "lock/liveness.h"
 #include "lock/restic_judge.h"
 #include "lock/restic_look.h"
 #include "util/log.h"
@@ -49,6 +48,8 @@
 #define INTRUDER_STAYS (3 * NSEC_PER_SEC)
 /* A file that cannot be read may be one that is being written. */
 #define UNREADABLE_STAYS (1 * NSEC_PER_SEC)
+/* Removing many, one after the other, looks no more often than this. */
+#define LOOK_GOOD_FOR (1 * NSEC_PER_SEC)
 /* Where no watch can be had. */
 #define LOOK_EVERY (500 * NSEC_PER_MSEC)
 /* inotify does not see what happens on the other side of a network. */
@@ -62,6 +63,8 @@ struct restic_lock {
 	struct lock_wish wish;
 	struct restic_repo repo;
 	struct restic_look look;
+	struct boot looked; /* by the administrator; 0: not of use to him */
+	struct liveness_inside inside; /* forgotten at each look */
 	nsec settle, overlap;
 
 	struct restic_record record; /* as last written */
@@ -98,6 +101,7 @@ static void restic_close(struct lock *lock)
 	struct restic_lock *l = restic_of(lock);
 
 	restic_look_release(&l->look);
+	liveness_inside_release(&l->inside);
 	restic_repo_close(&l->repo);
 	if (l->alarm_fd >= 0)
 		close(l->alarm_fd);
@@ -221,6 +225,13 @@ static enum rc write_file(struct restic_lock *l, struct restic_record *record,
 
 /* --- what a look says --- */
 
+static enum rc look(struct restic_lock *l, const struct call *call, struct err *e)
+{
+	l->looked = (struct boot){ 0 };
+	liveness_inside_forget(&l->inside);
+	return restic_look(&l->repo, &l->look, call, e);
+}
+
 static bool in_conflict(const struct restic_lock *l,
 			const struct restic_file *file)
 {
@@ -276,14 +287,15 @@ static enum rc unreadable(const struct restic_lock *l,
 
 /* --- a lock for people --- */
 
-static void describe_alive(const struct restic_lock *l, struct lock_info *info,
+static void describe_alive(struct restic_lock *l, struct lock_info *info,
 			   const struct restic_file *file)
 {
 	struct restic_verdict verdict;
 	struct wall now = wall_now();
 	nsec left = RESTIC_STALE_AFTER - (now.ns - file->record.time.ns);
 
-	restic_judge(&verdict, &file->record, file->tag.time, now, l->wish.self);
+	restic_judge(&verdict, &file->record, file->tag.time, now, l->wish.self,
+		     &l->inside);
 	info->alive = verdict.alive;
 	if (verdict.stale != RESTIC_LIVES) {
 		info->state = LOCK_STALE;
@@ -293,7 +305,7 @@ static void describe_alive(const struct restic_lock *l, struct lock_info *info,
 	}
 }
 
-static void describe(const struct restic_lock *l, struct lock_info *info,
+static void describe(struct restic_lock *l, struct lock_info *info,
 		     const struct restic_file *file)
 {
 	const struct restic_record *r = &file->record;
@@ -330,7 +342,7 @@ static void describe(const struct restic_lock *l, struct lock_info *info,
 	describe_alive(l, info, file);
 }
 
-static void describe_mine(const struct restic_lock *l, struct lock_info *mine)
+static void describe_mine(struct restic_lock *l, struct lock_info *mine)
 {
 	const struct restic_file file = { .sight = RESTIC_READ,
 					  .tag = l->tag,
@@ -439,7 +451,7 @@ static enum rc rewrite(struct restic_lock *l, struct restic_record next,
 		return rc;
 	/* Watched before it is looked at, so that nothing falls in between. */
 	(void)watch_own(l, id);
-	rc = restic_look(&l->repo, &l->look, call, e);
+	rc = look(l, call, e);
 	if (!rc && !restic_look_find(&l->look, l->current))
 		return is_gone(l, l->current, e);
 	if (!rc && !restic_look_find(&l->look, id)) {
@@ -463,43 +475,54 @@ static enum rc rewrite(struct restic_lock *l, struct restic_record next,
 
 /* --- acquire --- */
 
-/* Remove those in the way that are stale in the wish's sense. */
+/* Is it stale in the wish's sense, and removed? */
+static bool clear_one(struct restic_lock *l, const struct restic_file *file,
+		      const struct call *call)
+{
+	struct restic_verdict verdict;
+	char name[RESTIC_NAME_SIZE];
+	struct err why;
+	enum rc rc;
+
+	if (!in_conflict(l, file))
+		return false;
+	restic_judge(&verdict, &file->record, file->tag.time, wall_now(),
+		     l->wish.self, &l->inside);
+	if (!restic_may_clear(verdict.stale, l->wish.clear))
+		return false;
+	restic_lock_name(name, file->id);
+	rc = l->repo.store->ops->del(l->repo.store, name, call, &why);
+	if (rc && rc != RC_ABSENT) {
+		log_debug("restic: stale lock %.8s stays: %s", file->id,
+			  why.text);
+		return false;
+	}
+	(void)snprintf(l->cleared, sizeof(l->cleared),
+		       "cleared stale lock %.8s: %.100s", file->id, verdict.why);
+	return true;
+}
+
+/* Those that are cleared are taken out of the look as well. */
 static void clear_stale(struct restic_lock *l, const struct call *call)
 {
-	size_t i = 0;
+	size_t kept = 0;
 
-	while (i < l->look.count) {
-		struct restic_file *file = &l->look.files[i++];
-		struct restic_verdict verdict;
-		char name[RESTIC_NAME_SIZE];
-		struct err why;
-		enum rc rc;
+	for (size_t i = 0; i < l->look.count; i++) {
+		struct restic_file *file = &l->look.files[i];
 
-		if (!in_conflict(l, file))
+		if (clear_one(l, file, call))
 			continue;
-		restic_judge(&verdict, &file->record, file->tag.time,
-			     wall_now(), l->wish.self);
-		if (!restic_may_clear(verdict.stale, l->wish.clear))
-			continue;
-		restic_lock_name(name, file->id);
-		rc = l->repo.store->ops->del(l->repo.store, name, call, &why);
-		if (rc && rc != RC_ABSENT) {
-			log_debug("restic: stale lock %.8s stays: %s", file->id,
-				  why.text);
-			continue;
-		}
-		(void)snprintf(l->cleared, sizeof(l->cleared),
-			       "cleared stale lock %.8s: %.100s", file->id,
-			       verdict.why);
-		*file = l->look.files[--l->look.count];
-		i--;
+		if (kept != i)
+			l->look.files[kept] = *file;
+		kept++;
 	}
+	l->look.count = kept;
 }
 
 static enum rc look_and_clear(struct restic_lock *l, struct standing *s,
 			      const struct call *call, struct err *e)
 {
-	enum rc rc = restic_look(&l->repo, &l->look, call, e);
+	enum rc rc = look(l, call, e);
 
 	if (rc)
 		return rc;
@@ -508,7 +531,7 @@ static enum rc look_and_clear(struct restic_lock *l, struct standing *s,
 	return RC_OK;
 }
 
-static enum rc busy(const struct restic_lock *l, const struct restic_file *file,
+static enum rc busy(struct restic_lock *l, const struct restic_file *file,
 		    struct lock_info *holder, struct err *e)
 {
 	describe(l, holder, file);
@@ -765,7 +788,7 @@ static enum rc restic_wait(struct lock *lock, nsec patience,
 
 /* A conflicting lock that cannot be there if everybody keeps to the rules. A
  * claim that waits for us is none, nor is one whose process is gone. */
-static const struct restic_file *find_intruder(const struct restic_lock *l)
+static const struct restic_file *find_intruder(struct restic_lock *l)
 {
 	for (size_t i = 0; i < l->look.count; i++) {
 		const struct restic_file *file = &l->look.files[i];
@@ -774,7 +797,7 @@ static const struct restic_file *find_intruder(const struct restic_lock *l)
 		if (!in_conflict(l, file) || file->record.draining)
 			continue;
 		restic_judge(&verdict, &file->record, file->tag.time,
-			     wall_now(), l->wish.self);
+			     wall_now(), l->wish.self, &l->inside);
 		if (verdict.stale != RESTIC_GONE)
 			return file;
 	}
@@ -791,7 +814,7 @@ static enum rc check_alone(struct restic_lock *l, const struct call *call,
 	for (;;) {
 		const struct restic_file *file;
 		char who[64];
-		enum rc rc = restic_look(&l->repo, &l->look, call, e);
+		enum rc rc = look(l, call, e);
 
 		if (rc)
 			return rc;
@@ -853,34 +876,35 @@ static enum rc restic_release(struct lock *lock, const struct call *call,
 
 /* --- list and remove --- */
 
-/* A refresh shows two files of one holder; the older one is no other lock. */
-static const struct restic_file *newer_of_same(const struct restic_look *look,
-					       const struct restic_file *file)
+/* For people, and to judge by: a file that is being written is read again. A
+ * refresh shows two files of one holder; the older one is no other lock. */
+static enum rc look_settled(struct restic_lock *l, const struct call *call,
+			    struct err *e)
 {
-	if (file->sight != RESTIC_READ)
-		return NULL;
-	for (size_t i = 0; i < look->count; i++) {
-		const struct restic_file *other = &look->files[i];
+	struct boot until = boot_add(boot_now(), UNREADABLE_STAYS);
+	struct err ignored;
+	enum rc rc;
 
-		if (other == file || other->sight != RESTIC_READ ||
-		    !restic_same_holder(&other->record, &file->record))
-			continue;
-		if (other->record.time.ns > file->record.time.ns ||
-		    (other->record.time.ns == file->record.time.ns &&
-		     other > file))
-			return other;
-	}
-	return NULL;
+	do
+		rc = look(l, call, e);
+	while (!rc && restic_look_is_unsettled(&l->look) &&
+	       !boot_reached(boot_now(), until) &&
+	       !call_pause(call, UNREADABLE_STAYS / 20, &ignored));
+	if (!rc)
+		rc = restic_look_mark(&l->look, e);
+	if (!rc)
+		l->looked = boot_now();
+	return rc;
 }
 
-static bool list_those(const struct restic_lock *l, bool waiting,
-		       lock_seen *seen, void *context)
+static bool list_those(struct restic_lock *l, bool waiting, lock_seen *seen,
+		       void *context)
 {
 	for (size_t i = 0; i < l->look.count; i++) {
 		const struct restic_file *file = &l->look.files[i];
 		struct lock_info info;
 
-		if (newer_of_same(&l->look, file))
+		if (file->outdated)
 			continue;
 		describe(l, &info, file);
 		if ((info.state == LOCK_WAITING) == waiting &&
@@ -894,7 +918,7 @@ static enum rc restic_list(struct lock *lock, lock_seen *seen, void *context,
 			   const struct call *call, struct err *e)
 {
 	struct restic_lock *l = restic_of(lock);
-	enum rc rc = restic_look(&l->repo, &l->look, call, e);
+	enum rc rc = look_settled(l, call, e);
 
 	if (!rc && list_those(l, false, seen, context))
 		(void)list_those(l, true, seen, context);
@@ -902,7 +926,7 @@ static enum rc restic_list(struct lock *lock, lock_seen *seen, void *context,
 }
 
 /* The lock that was to be removed has gone. If it was refreshed, it lives. */
-static enum rc gone_or_renamed(const struct restic_lock *l,
+static enum rc gone_or_renamed(struct restic_lock *l,
 			       const struct restic_file *was,
 			       struct lock_info *info, struct err *e)
 {
@@ -982,27 +1006,31 @@ static enum rc restic_remove(struct lock *lock, const struct lock_remove *what,
 	struct restic_lock *l = restic_of(lock);
 	const struct restic_file *found = restic_look_find(&l->look, what->id);
 	struct restic_file judged = { 0 };
-	enum rc rc;
+	enum rc rc = RC_OK;
 
 	/* As an earlier list saw it. */
 	if (found)
 		judged = *found;
 	(void)text_copy(judged.id, sizeof(judged.id), what->id);
-	rc = restic_look(&l->repo, &l->look, call, e);
+	if (l->looked.ns == 0 || boot_until(l->looked, boot_now()) > LOOK_GOOD_FOR)
+		rc = look_settled(l, call, e);
 	if (rc)
 		return rc;
 	found = restic_look_find(&l->look, what->id);
 	if (!found)
 		return gone_or_renamed(l, &judged, info, e);
 	judged = *found;
-	found = newer_of_same(&l->look, found);
-	if (found)
+	if (judged.outdated)
 		return gone_or_renamed(l, &judged, info, e);
 	describe(l, info, &judged);
 	rc = may_remove(what, info, e);
 	if (rc || what->dry_run)
 		return rc;
-	return remove_holder(l, &judged, call, e);
+	rc = remove_holder(l, &judged, call, e);
+	if (rc != RC_ABSENT)
+		return rc;
+	rc = look(l, call, e);
+	return rc ? rc : gone_or_renamed(l, &judged, info, e);
 }
 
 const struct lock_ops lock_restic = {

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lock/liveness.h"
 #include "util/duration.h"
 
 /* A lock is written a moment after its process started; clocks are read with
@@ -96,8 +95,9 @@ static enum lock_alive alive_by_our_word(const struct restic_record *r,
 	return alive == LOCK_ALIVE_NO ? liveness_of(self, &place, &front) : alive;
 }
 
-static void judge_process(struct restic_verdict *v, const struct restic_record *r,
-			  struct wall stored, const struct self *self)
+static void judge_process(struct restic_verdict *v,
+			  const struct restic_record *r, struct wall stored,
+			  const struct self *self, struct liveness_inside *inside)
 {
 	const struct process p = { .pid = (pid_t)r->pid };
 
@@ -115,19 +115,21 @@ static void judge_process(struct restic_verdict *v, const struct restic_record *
 		return;
 	/* Containers often have the host's name. */
 	v->alive = LOCK_ALIVE_NO;
-	if (!r->token[0] && liveness_in_container(r->pid)) {
+	if (!r->token[0] && (inside ? liveness_is_inside(inside, r->pid)
+				    : liveness_in_container(r->pid))) {
 		v->alive = LOCK_ALIVE_UNKNOWN;
 		v->stale = RESTIC_LIVES;
 	}
 }
 
 void restic_judge(struct restic_verdict *v, const struct restic_record *r,
-		  struct wall stored, struct wall now, const struct self *self)
+		  struct wall stored, struct wall now, const struct self *self,
+		  struct liveness_inside *inside)
 {
 	char age[32];
 
 	*v = (struct restic_verdict){ .alive = LOCK_ALIVE_UNKNOWN };
-	judge_process(v, r, stored, self);
+	judge_process(v, r, stored, self, inside);
 	if (v->alive == LOCK_ALIVE_UNKNOWN &&
 	    now.ns - r->time.ns > RESTIC_STALE_AFTER &&
 	    (stored.ns == 0 || now.ns - stored.ns > RESTIC_STALE_AFTER))

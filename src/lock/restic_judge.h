@@ -12,6 +12,7 @@
 #ifndef LOCK_RESTIC_JUDGE_H
 #define LOCK_RESTIC_JUDGE_H
 
+#include "lock/liveness.h"
 #include "lock/lock.h"
 #include "lock/restic_record.h"
 
@@ -31,10 +32,12 @@ struct restic_verdict {
 	char why[128]; /* "" unless stale */
 };
 
-/* stored: the file's time by the store's clock; 0: it has none. */
+/* stored: the file's time by the store's clock; 0: it has none. inside: looked
+ * at no earlier than the record was read; NULL: anew. */
 void restic_judge(struct restic_verdict *verdict,
 		  const struct restic_record *record, struct wall stored,
-		  struct wall now, const struct self *self);
+		  struct wall now, const struct self *self,
+		  struct liveness_inside *inside);
 
 /* Would an acquirer with this wish clear it? */
 bool restic_may_clear(enum restic_stale stale, enum lock_break clear);

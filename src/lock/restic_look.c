@@ -9,8 +9,12 @@
 /* A file that cannot be a lock is not read to its end. */
 enum { FILE_MAX = RESTIC_PLAIN_MAX + RESTIC_BOX_OVERHEAD };
 
-/* Beyond this somebody fills the folder by mistake or malice. */
+/* Each is read and judged; beyond this somebody fills the folder by mistake or
+ * malice. */
 enum { FILES_MAX = 10000 };
+
+/* One that cannot be read and is younger may just be being written. */
+#define LATELY (10 * NSEC_PER_SEC)
 
 /* In a busy repository files come and go; so often in a row they do not. */
 enum { LOOKS = 20 };
@@ -27,13 +31,24 @@ void restic_look_release(struct restic_look *look)
 	*look = (struct restic_look){ 0 };
 }
 
+static int by_id(const void *a, const void *b)
+{
+	const struct restic_file *one = a, *two = b;
+
+	return strcmp(one->id, two->id);
+}
+
+static int id_of(const void *id, const void *file)
+{
+	return strcmp(id, ((const struct restic_file *)file)->id);
+}
+
 const struct restic_file *restic_look_find(const struct restic_look *look,
 					   const char *id)
 {
-	for (size_t i = 0; i < look->count; i++)
-		if (strcmp(look->files[i].id, id) == 0)
-			return &look->files[i];
-	return NULL;
+	return look->count == 0 ? NULL
+				: bsearch(id, look->files, look->count,
+					  sizeof(*look->files), id_of);
 }
 
 bool restic_same_holder(const struct restic_record *a,
@@ -43,6 +58,64 @@ bool restic_same_holder(const struct restic_record *a,
 		return strcmp(a->token, b->token) == 0;
 	return a->pid == b->pid && a->uid == b->uid &&
 	       a->exclusive == b->exclusive && strcmp(a->host, b->host) == 0;
+}
+
+/* Those of a holder side by side, the newest last; what was not read has no
+ * holder. As restic_same_holder has it. */
+static int by_holder(const void *a, const void *b)
+{
+	const struct restic_file *one = *(struct restic_file *const *)a;
+	const struct restic_file *two = *(struct restic_file *const *)b;
+	const struct restic_record *r = &one->record, *s = &two->record;
+	int order = (one->sight == RESTIC_READ) - (two->sight == RESTIC_READ);
+
+	if (order == 0)
+		order = strcmp(r->token, s->token);
+	if (order == 0 && !r->token[0]) {
+		order = (r->pid > s->pid) - (r->pid < s->pid);
+		if (order == 0)
+			order = (r->uid > s->uid) - (r->uid < s->uid);
+		if (order == 0)
+			order = r->exclusive - s->exclusive;
+		if (order == 0)
+			order = strcmp(r->host, s->host);
+	}
+	if (order == 0)
+		order = (r->time.ns > s->time.ns) - (r->time.ns < s->time.ns);
+	return order != 0 ? order : (one > two) - (one < two);
+}
+
+enum rc restic_look_mark(struct restic_look *look, struct err *e)
+{
+	struct restic_file **at;
+
+	if (look->count < 2)
+		return RC_OK;
+	at = calloc(look->count, sizeof(struct restic_file *));
+	if (!at)
+		return err_set(e, RC_RETRY, "out of memory");
+	for (size_t i = 0; i < look->count; i++)
+		at[i] = &look->files[i];
+	qsort(at, look->count, sizeof(struct restic_file *), by_holder);
+	for (size_t i = 0; i + 1 < look->count; i++)
+		at[i]->outdated = at[i]->sight == RESTIC_READ &&
+				  restic_same_holder(&at[i]->record,
+						     &at[i + 1]->record);
+	free(at);
+	return RC_OK;
+}
+
+/* Only a matter of patience, so that the two clocks may well differ. */
+bool restic_look_is_unsettled(const struct restic_look *look)
+{
+	for (size_t i = 0; i < look->count; i++) {
+		const struct restic_file *file = &look->files[i];
+		nsec age = wall_now().ns - file->tag.time.ns;
+
+		if (file->sight != RESTIC_READ && age < LATELY && age > -LATELY)
+			return true;
+	}
+	return false;
 }
 
 /* --- one file --- */
@@ -162,10 +235,10 @@ static bool make_room(struct restic_look *look)
 	size_t room = look->room ? 2 * look->room : 4;
 	struct restic_file *files;
 
+	if (look->count == FILES_MAX)
+		return false;
 	if (look->count < look->room)
 		return true;
-	if (room > FILES_MAX)
-		return false;
 	files = realloc(look->files, room * sizeof(*files));
 	if (!files)
 		return false;
@@ -192,6 +265,7 @@ static bool note_file(void *context, const struct store_entry *entry)
 	 * a file that is empty or senseless now. */
 	if (known && known->sight == RESTIC_READ) {
 		*file = *known;
+		file->outdated = false;
 		return true;
 	}
 	*file = (struct restic_file){ .sight = RESTIC_UNSEEN };
@@ -208,8 +282,14 @@ static enum rc list_files(struct restic_repo *repo, struct listing *l,
 			     : s->ops->list(s, "locks/", note_file, l, call, e);
 
 	if (!rc && l->rc)
-		rc = err_set(e, l->rc, "%.160s has too many files in locks/",
-			     s->shown);
+		rc = err_set(e, l->rc,
+			     "%.100s has more than %d files in locks/, and is "
+			     "not judged; where no restic runs: restic unlock "
+			     "--remove-all",
+			     s->shown, FILES_MAX);
+	if (!rc && l->look.count > 0)
+		qsort(l->look.files, l->look.count, sizeof(*l->look.files),
+		      by_id);
 	return rc;
 }
 

@@ -23,10 +23,11 @@ struct restic_file {
 	enum restic_sight sight;
 	struct restic_record record; /* if READ */
 	char why[120];               /* unless READ */
+	bool outdated; /* its holder has a newer one; restic_look_mark */
 };
 
 struct restic_look {
-	struct restic_file *files; /* in no order */
+	struct restic_file *files; /* sorted by id */
 	size_t count, room;
 };
 
@@ -42,6 +43,11 @@ void restic_look_release(struct restic_look *look);
 
 const struct restic_file *restic_look_find(const struct restic_look *look,
 					   const char *id);
+
+/* Tell those apart that are only the older ones of their holder. */
+enum rc restic_look_mark(struct restic_look *look, struct err *e);
+/* Is there a file that may just be being written? */
+bool restic_look_is_unsettled(const struct restic_look *look);
 
 /* One file, read now. RC_ABSENT: gone. What makes no sense is told in *file,
  * not by rc. */
