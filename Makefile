@@ -9,6 +9,9 @@
 # make install         DESTDIR= prefix= as usual; install-strip, uninstall;
 #                      systemdsystemunitdir= takes the units
 # make lint format     what a reviewer would rather not have to say
+# make torture         kills and stops at random beside an independent record:
+#                      T=place, SECONDS=30 for each, SEED=, HOLDERS= to measure
+#                      how much in time a lost lock's command is dead
 # make bench           against flock(1) and its kin; QUICK=1 in a minute
 # make coverage fuzz stats compile_commands.json clean
 #
@@ -114,7 +117,8 @@ CHECK_SOURCES := $(call built,$(wildcard tests/check_*.c))
 SUPPORT_SOURCES := $(filter-out tests/check_%,$(call built,$(wildcard tests/*.c)))
 # poorfs needs fuse3; tests that use it are skipped without.
 HELPER_SOURCES := $(filter-out $(if $(shell $(PKG_CONFIG) --exists fuse3 2>&1 \
-	&& echo 1),,tests/lib/poorfs.c),$(wildcard tests/lib/*.c tests/bench/*.c))
+	&& echo 1),,tests/lib/poorfs.c),$(wildcard tests/lib/*.c tests/bench/*.c \
+	tests/torture/*.c))
 FUZZ_SOURCES := $(call built,$(wildcard tests/fuzz/*.c))
 C_FILES := $(SOURCES) $(HEADERS) $(CHECK_SOURCES) $(SUPPORT_SOURCES) \
 	$(HELPER_SOURCES) $(FUZZ_SOURCES)
@@ -239,7 +243,7 @@ $B/lib/poorfs: HELPER_FLAGS = $(FUSE_FLAGS)
 # What is missing is installed first, so the rest is a make of its own.
 MAKE_AGAIN = +$(Q)$(MAKE) --no-print-directory
 
-.PHONY: check quick check-all demo bench
+.PHONY: check quick check-all demo bench torture
 check: PART := $(if $(filter plain-no,$(VARIANT)-$(STATIC)),dynamic,$(VARIANT))
 check:
 	@contrib/deps check
@@ -253,6 +257,11 @@ demo:
 	@contrib/deps demo
 	$(MAKE_AGAIN) all
 	@tests/demo
+torture:
+	@contrib/deps check
+	$(MAKE_AGAIN) all helpers
+	@BUILD=$B tests/torture/run -t $(or $(SECONDS),30) $(if $(SEED),-s $(SEED)) \
+	  $(if $(HOLDERS),-k $(HOLDERS)) $(T)
 bench:
 	@contrib/deps bench
 	$(MAKE_AGAIN) all $(filter $B/bench/%,$(HELPERS))

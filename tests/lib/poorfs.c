@@ -12,6 +12,8 @@
  *                     unless it has a temporary name
  *     steal           after a link somebody else removes its old name at once
  *     stale=SECONDS   a listing is answered from memory for so long
+ *     trouble=N       one call in N answers EIO, ESTALE or ETIMEDOUT instead,
+ *     seed=N          by chance, always the same from the same seed
  *
  * Renaming without replacing is never there. Options of FUSE are taken as
  * well: with subtype=rclone /proc/self/mountinfo shows fuse.rclone.
@@ -39,6 +41,7 @@ static struct {
 	int quick;
 	int steal;
 	int stale;
+	unsigned trouble, seed;
 } want;
 
 static const struct fuse_opt options[] = {
@@ -46,6 +49,8 @@ static const struct fuse_opt options[] = {
 	{ "quick", offsetof(__typeof__(want), quick), 1 },
 	{ "steal", offsetof(__typeof__(want), steal), 1 },
 	{ "stale=%d", offsetof(__typeof__(want), stale), 0 },
+	{ "trouble=%u", offsetof(__typeof__(want), trouble), 0 },
+	{ "seed=%u", offsetof(__typeof__(want), seed), 0 },
 	FUSE_OPT_END
 };
 
@@ -62,6 +67,21 @@ static int answer(long result)
 	return result < 0 ? -errno : 0;
 }
 
+static int troubled; /* what the last call shall fail with; 0: nothing */
+
+/* Reading and writing are done nevertheless: the answer alone is lost. */
+static int trouble(void)
+{
+	static const int troubles[] = { EIO, ESTALE, ETIMEDOUT };
+
+	if (want.trouble == 0)
+		return 0;
+	want.seed = want.seed * 1103515245 + 12345;
+	if ((want.seed >> 16) % want.trouble)
+		return 0;
+	return -troubles[(want.seed >> 8) % 3];
+}
+
 /* Files are to be those of whoever asks, which root alone can do. */
 static void become_caller(void)
 {
@@ -72,6 +92,8 @@ static void become_caller(void)
 static int poor_getattr(const char *path, struct stat *st,
 			struct fuse_file_info *fi)
 {
+	if ((troubled = trouble()) != 0)
+		return troubled;
 	(void)fi;
 	return answer(fstatat(source, below(path), st, AT_SYMLINK_NOFOLLOW));
 }
@@ -135,6 +157,8 @@ static int poor_readdir(const char *path, void *into, fuse_fill_dir_t add,
 	time_t now = time(NULL);
 	int failed;
 
+	if ((troubled = trouble()) != 0)
+		return troubled;
 	(void)at;
 	(void)fi;
 	(void)flags;
@@ -167,6 +191,8 @@ static int poor_mkdir(const char *path, mode_t mode)
 {
 	int failed;
 
+	if ((troubled = trouble()) != 0)
+		return troubled;
 	become_caller();
 	failed = answer(mkdirat(source, below(path), mode));
 	(void)setfsuid(0);
@@ -178,6 +204,8 @@ static int poor_mkdir(const char *path, mode_t mode)
 
 static int poor_unlink(const char *path)
 {
+	if ((troubled = trouble()) != 0)
+		return troubled;
 	return answer(unlinkat(source, below(path), 0));
 }
 
@@ -188,6 +216,8 @@ static int poor_rmdir(const char *path)
 
 static int poor_rename(const char *from, const char *to, unsigned flags)
 {
+	if ((troubled = trouble()) != 0)
+		return troubled;
 	if (flags)
 		return -EINVAL;
 	return answer(renameat(source, below(from), source, below(to)));
@@ -197,6 +227,8 @@ static int poor_link(const char *from, const char *to)
 {
 	int failed;
 
+	if ((troubled = trouble()) != 0)
+		return troubled;
 	if (want.nolink)
 		return -want.nolink;
 	failed = answer(linkat(source, below(from), source, below(to), 0));
@@ -222,6 +254,8 @@ static int poor_chown(const char *path, uid_t uid, gid_t gid,
 static int poor_utimens(const char *path, const struct timespec times[2],
 			struct fuse_file_info *fi)
 {
+	if ((troubled = trouble()) != 0)
+		return troubled;
 	(void)fi;
 	return answer(utimensat(source, below(path), times, AT_SYMLINK_NOFOLLOW));
 }
@@ -241,12 +275,16 @@ static int keep(struct fuse_file_info *fi, int fd)
 
 static int poor_create(const char *path, mode_t mode, struct fuse_file_info *fi)
 {
+	if ((troubled = trouble()) != 0)
+		return troubled;
 	become_caller();
 	return keep(fi, openat(source, below(path), fi->flags | O_CREAT, mode));
 }
 
 static int poor_open(const char *path, struct fuse_file_info *fi)
 {
+	if ((troubled = trouble()) != 0)
+		return troubled;
 	return keep(fi, openat(source, below(path), fi->flags));
 }
 
@@ -255,6 +293,8 @@ static int poor_read(const char *path, char *into, size_t size, off_t at,
 {
 	ssize_t n = pread((int)fi->fh, into, size, at);
 
+	if ((troubled = trouble()) != 0)
+		return troubled;
 	(void)path;
 	return n < 0 ? -errno : (int)n;
 }
@@ -264,6 +304,8 @@ static int poor_write(const char *path, const char *from, size_t size, off_t at,
 {
 	ssize_t n = pwrite((int)fi->fh, from, size, at);
 
+	if ((troubled = trouble()) != 0)
+		return troubled;
 	(void)path;
 	return n < 0 ? -errno : (int)n;
 }
