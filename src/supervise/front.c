@@ -42,7 +42,7 @@ enum { LOOK_AGAIN_MS = 500 };
 /* More than these are not named. */
 enum { IMMUNE_MAX = 32 };
 /* Of a millisecond. */
-enum { REAP_TURNS = 200 };
+enum { REAP_TURNS = 1000 };
 
 /* A signal of which it is not known yet whether COMMAND has it. */
 struct doubtful {
@@ -55,8 +55,10 @@ struct front {
 	const struct plan *plan;
 	struct board *board;
 	int sock;
-	pid_t keeper; /* 0: reaped */
-	int keeper_status;
+	pid_t keeper;    /* 0: gone */
+	pid_t reaper;    /* our child, in place of the keeper; 0: none */
+	int reaper_sock; /* -1: nothing more comes by it */
+	struct tree_set *strangers; /* children that are not COMMAND's */
 	int timer, signals;
 	int spare; /* given up for reading /proc at the end */
 
@@ -76,6 +78,7 @@ struct front {
 	bool dismissed; /* the witness */
 	bool over;      /* the keeper said so, or is gone */
 	bool bereft;    /* no descriptor was left for the kernel lock */
+	bool hangs;     /* it was given the time to die of SIGKILL */
 	bool stuck;     /* its end may take for ever */
 };
 
@@ -312,20 +315,71 @@ static void on_signal(struct front *f, const struct signalfd_siginfo *info)
 		on_own_signal(f, sig);
 }
 
+static bool reap_one(pid_t pid)
+{
+	return pid > 0 && waitpid(pid, NULL, WNOHANG) == pid;
+}
+
+/* The end that a reaper comes to by itself proves something, and is left as it
+ * is. If it was killed, the keeper is our child now, and all that was below. */
+static void look_at_reaper(struct front *f)
+{
+	siginfo_t info = { 0 };
+
+	if (f->reaper == 0 ||
+	    waitid(P_PID, (id_t)f->reaper, &info, WEXITED | WNOHANG | WNOWAIT) ||
+	    info.si_pid == 0 || info.si_code == CLD_EXITED)
+		return;
+	(void)reap_one(f->reaper);
+	f->reaper = 0;
+}
+
+static void listen_to_reaper(struct front *f)
+{
+	char end;
+	ssize_t n = f->reaper_sock < 0
+			    ? -1
+			    : recv(f->reaper_sock, &end, 1, MSG_DONTWAIT);
+
+	if (n == 1) {
+		f->keeper = 0;
+		f->over = true;
+	} else if (n == 0) {
+		f->reaper_sock = -1;
+	}
+}
+
+/* Below a reaper it is not ours to reap. */
+static void look_at_keeper(struct front *f)
+{
+	if (f->reaper == 0 && reap_one(f->keeper)) {
+		f->keeper = 0;
+		f->over = true;
+	}
+}
+
+/* What strangers left, which init would have reaped. They themselves are left
+ * as they are, zombies too. */
+static void reap_adopted(struct front *f)
+{
+	siginfo_t info = { 0 };
+
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid != 0 && info.si_pid != f->keeper &&
+	       info.si_pid != f->reaper && info.si_pid != witness_pid() &&
+	       !tree_set_holds(f->strangers, info.si_pid)) {
+		(void)waitpid(info.si_pid, NULL, WNOHANG);
+		info.si_pid = 0;
+	}
+}
+
 static void reap(struct front *f)
 {
-	pid_t pid;
-	int status;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == f->keeper) {
-			f->keeper = 0;
-			f->keeper_status = status;
-			f->over = true;
-		} else if (pid == witness_pid()) {
-			witness_ended();
-		}
-	}
+	look_at_reaper(f);
+	look_at_keeper(f);
+	if (reap_one(witness_pid()))
+		witness_ended();
+	reap_adopted(f);
 }
 
 static void on_signals(struct front *f)
@@ -469,10 +523,16 @@ static void make_room(struct front *f)
 /* One round. */
 static enum tree_left kill_below(struct front *f, tree_told_fn *told)
 {
-	struct tree tree = { .root = getpid(), .doomed = f->keeper };
+	struct tree tree = { .root = f->reaper ? f->reaper : getpid(),
+			     .doomed = f->hangs ? f->keeper : 0 };
 	struct tree_count count;
-	enum rc rc = tree_kill(&tree, tree_patience, told, f, &count);
+	enum rc rc;
 
+	if (f->reaper == 0 && f->strangers->len > 0)
+		tree.apart = f->strangers;
+	rc = tree_kill(&tree, tree_patience, told, f, &count);
+	look_at_reaper(f);
+	f->hangs = true; /* if it is still there */
 	if (rc == RC_OK)
 		return count.left;
 	if (f->command > 0)
@@ -528,13 +588,19 @@ static void kill_until_dead(struct front *f, const struct outcome *outcome)
 	}
 }
 
+static void kill_keeper(struct front *f)
+{
+	listen_to_reaper(f);
+	if (f->keeper > 0)
+		(void)kill(f->keeper, SIGKILL);
+}
+
 /* The keeper failed: end all that is below us, then let the lock go. */
 static void end_it_all(struct front *f, const struct outcome *outcome)
 {
 	bool settled = atomic_load(&f->board->settled);
 
-	if (f->keeper > 0)
-		(void)kill(f->keeper, SIGKILL);
+	kill_keeper(f);
 	/* It would keep us from seeing that a child of ours is hidden. */
 	witness_stop();
 	make_room(f);
@@ -712,13 +778,16 @@ static bool turn(struct front *f)
 {
 	struct pollfd fds[] = { { .fd = f->sock, .events = POLLIN },
 				{ .fd = f->signals, .events = POLLIN },
-				{ .fd = f->timer, .events = POLLIN } };
+				{ .fd = f->timer, .events = POLLIN },
+				{ .fd = f->reaper_sock, .events = POLLIN } };
 
 	arm(f);
-	(void)poll(fds, 3, -1);
+	(void)poll(fds, sizeof(fds) / sizeof(fds[0]), -1);
 	/* What it said last counts even if it is gone. */
 	while (receive(f) && !f->over)
 		;
+	if (fds[3].revents)
+		listen_to_reaper(f);
 	/* Continued too late, we must not hand SIGCONT on before killing. */
 	if (unprotected(f))
 		return guard_passed(f);
@@ -758,6 +827,18 @@ static void reap_keeper(const struct front *f)
 	}
 }
 
+/* What COMMAND left by the user's wish goes on to whoever is above us. */
+static void end_reaper(const struct front *f)
+{
+	struct pollfd end = { .fd = f->reaper_sock, .events = POLLIN };
+
+	if (f->keeper > 0 && f->reaper_sock >= 0)
+		(void)poll(&end, 1, f->stuck ? REAP_TURNS : -1);
+	(void)kill(f->reaper, SIGKILL);
+	while (waitpid(f->reaper, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 static void finish(struct front *f)
 {
 	witness_stop();
@@ -772,7 +853,12 @@ static void finish(struct front *f)
 		(void)close(f->timer);
 	if (f->spare >= 0)
 		(void)close(f->spare);
-	reap_keeper(f); /* it has had the time to end meanwhile */
+	/* It has had the time to end meanwhile. */
+	if (f->reaper > 0)
+		end_reaper(f);
+	else
+		reap_keeper(f);
+	reap_adopted(f);
 }
 
 void front_run(const struct front_start *start, struct outcome *outcome)
@@ -786,6 +872,9 @@ void front_run(const struct front_start *start, struct outcome *outcome)
 			     .board = start->board,
 			     .sock = start->sock,
 			     .keeper = start->keeper,
+			     .reaper = start->reaper->pid,
+			     .reaper_sock = start->reaper->sock,
+			     .strangers = start->strangers,
 			     .command_fd = -1,
 			     .lock_fd = -1,
 			     .doubts_due = BOOT_NEVER,

@@ -50,6 +50,7 @@ struct keeper {
 	struct board *board;
 	int sock;
 	pid_t front;
+	int front_fd; /* its pidfd, where it is not our parent; or -1 */
 
 	struct lock *lock;
 	struct worker worker;
@@ -403,6 +404,15 @@ static bool share_with_front(struct keeper *k)
 	return sent;
 }
 
+/* By its pid only as long as it is our parent; below a reaper it is not. */
+static bool send_front(const struct keeper *k, int sig)
+{
+	if (k->front_fd >= 0)
+		return syscall(SYS_pidfd_send_signal, k->front_fd, sig, NULL,
+			       0) == 0;
+	return getppid() == k->front && kill(k->front, sig) == 0;
+}
+
 /*
  * It stopped with a command that was ended instead of continued. More than
  * once, since it may be about to stop just now.
@@ -411,8 +421,7 @@ static void continue_front(const struct keeper *k)
 {
 	enum { TIMES = 3, BETWEEN_MS = 20 };
 
-	for (int i = 0; i < TIMES && getppid() == k->front; i++) {
-		(void)kill(k->front, SIGCONT);
+	for (int i = 0; i < TIMES && send_front(k, SIGCONT); i++) {
 		(void)poll(NULL, 0, BETWEEN_MS);
 	}
 }
@@ -790,8 +799,7 @@ static bool look_at_command(struct keeper *k)
 			tell_front_stopped(k, WSTOPSIG(status));
 		} else if (WIFCONTINUED(status)) {
 			k->front_stopped = false;
-			if (getppid() == k->front)
-				(void)kill(k->front, SIGCONT);
+			(void)send_front(k, SIGCONT);
 		} else {
 			k->reaped = true;
 			k->status = status;
@@ -1098,6 +1106,9 @@ _Noreturn void keeper_run(const struct keeper_start *start)
 	k.board = start->board;
 	k.sock = start->sock;
 	k.front = start->front;
+	k.front_fd = -1;
+	if (getppid() != k.front)
+		k.front_fd = (int)syscall(SYS_pidfd_open, k.front, 0);
 	k.loss_fd = -1;
 	k.worker_at = BOOT_NEVER;
 	k.poke_at = BOOT_NEVER;

@@ -14,6 +14,8 @@
 #include "supervise/command.h"
 #include "supervise/front.h"
 #include "supervise/keeper.h"
+#include "supervise/reaper.h"
+#include "supervise/tree.h"
 #include "supervise/witness.h"
 
 /* Until the keeper posts a later one: opening the lock may hang. */
@@ -24,7 +26,9 @@ struct run {
 	struct board *board;
 	struct command command;
 	struct caller caller;
-	int socks[2]; /* front, keeper */
+	int socks[2];              /* front, keeper */
+	struct reaper reaper;      /* if there is one */
+	struct tree_set strangers; /* children that are not COMMAND's */
 };
 
 static void take_signals(struct caller *caller)
@@ -63,7 +67,9 @@ static void guard(struct run *r, pid_t keeper, struct outcome *outcome)
 	struct front_start start = { .plan = r->plan,
 				     .board = r->board,
 				     .sock = r->socks[0],
-				     .keeper = keeper };
+				     .keeper = keeper,
+				     .reaper = &r->reaper,
+				     .strangers = &r->strangers };
 
 	(void)close(r->socks[1]);
 	r->socks[1] = -1;
@@ -86,7 +92,7 @@ static _Noreturn void keep(struct run *r, pid_t front)
  * Without what fork() does for threads and handlers, of which there are none:
  * a page that both sides write is there twice from then on.
  */
-static pid_t fork_keeper(void)
+static pid_t fork_alone(void)
 {
 #if defined(__GLIBC_PREREQ) && !defined(APART_SANITIZED)
 #if __GLIBC_PREREQ(2, 34)
@@ -96,19 +102,29 @@ static pid_t fork_keeper(void)
 	return fork();
 }
 
+static enum rc fork_keeper(pid_t *keeper, struct err *e)
+{
+	*keeper = fork_alone();
+	return *keeper < 0 ? err_sys(e, RC_FAILED, errno, "fork") : RC_OK;
+}
+
 static enum rc run(struct run *r, struct outcome *outcome, struct err *e)
 {
 	enum rc rc = prepare(r, e);
 	pid_t front = getpid();
-	pid_t keeper;
+	pid_t keeper = 0;
+	bool apart;
 
 	if (rc != RC_OK)
 		return rc;
+	apart = !tree_is_bare();
+	if (apart)
+		(void)tree_note_children(&r->strangers);
 	/* Before the keeper, so that it is there when COMMAND begins. */
 	(void)witness_start(r->board->saw);
-	keeper = fork_keeper();
-	if (keeper < 0) {
-		rc = err_sys(e, RC_FAILED, errno, "fork");
+	rc = apart ? reaper_fork(&r->reaper, &keeper, e)
+		   : fork_keeper(&keeper, e);
+	if (rc != RC_OK) {
 		witness_stop();
 		return rc;
 	}
@@ -126,6 +142,9 @@ static void clean_up(struct run *r)
 	free(r->command.environment);
 	free(r->command.strings);
 	free(r->command.script);
+	if (r->reaper.sock >= 0)
+		(void)close(r->reaper.sock);
+	tree_set_release(&r->strangers);
 	if (r->board)
 		(void)munmap(r->board, sizeof(*r->board));
 }
@@ -141,7 +160,9 @@ static void tell_end(const struct plan *plan, const struct outcome *outcome)
 
 void supervise(const struct plan *plan, struct outcome *outcome)
 {
-	struct run r = { .plan = plan, .socks = { -1, -1 } };
+	struct run r = { .plan = plan,
+			 .socks = { -1, -1 },
+			 .reaper = { .sock = -1 } };
 	struct err e = { 0 };
 
 	*outcome = (struct outcome){ .how = OUTCOME_FAILED };

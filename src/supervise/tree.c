@@ -267,6 +267,16 @@ static enum rc set_add(struct tree_set *set, struct process id)
 	return RC_OK;
 }
 
+bool tree_set_holds(const struct tree_set *set, pid_t pid)
+{
+	const struct process *items = set->more != NULL ? set->more : set->few;
+
+	for (size_t i = 0; i < set->len; i++)
+		if (items[i].pid == pid)
+			return true;
+	return false;
+}
+
 void tree_set_release(struct tree_set *set)
 {
 	if (set->more != NULL)
@@ -546,12 +556,8 @@ static enum rc visit_reap(struct look *look, void *context,
 /* A child that is apart is alone to have its pid until it is reaped. */
 static bool is_ours_to_reap(const struct tree *t, pid_t pid)
 {
-	const struct process *apart = t->apart ? set_items(t->apart) : NULL;
-
-	for (size_t i = 0; apart != NULL && i < t->apart->len; i++)
-		if (apart[i].pid == pid)
-			return false;
-	return pid != t->kept;
+	return pid != t->kept &&
+	       (t->apart == NULL || !tree_set_holds(t->apart, pid));
 }
 
 /* As tree_reap; *reaped is raised by their number. */
@@ -601,6 +607,21 @@ enum rc tree_each(const struct tree *t, tree_each_fn *each, void *context)
 	enum rc rc = look_once(t, visit_each, &c);
 
 	return rc == RC_CANCELLED ? RC_OK : rc;
+}
+
+static enum rc visit_child(struct look *look, void *context,
+			   const struct tree_process *p)
+{
+	if (p->parent == look->tree->root && set_add(context, p->id) == RC_RETRY)
+		return RC_RETRY;
+	return RC_OK;
+}
+
+enum rc tree_note_children(struct tree_set *set)
+{
+	struct tree t = { .root = getpid() };
+
+	return look_once(&t, visit_child, set);
 }
 
 /* --- a signal to all -------------------------------------------------- */
@@ -1015,29 +1036,6 @@ static void await_death(struct kill_context *c)
  */
 enum { EMPTY_LOOKS = 2 };
 
-/* RC_OK: no more is to be done. RC_BUSY: look again. */
-static enum rc kill_once(const struct tree *t, struct kill_context *c)
-{
-	struct look look = { .tree = t };
-	enum rc rc;
-
-	*c->count = (struct tree_count){ 0 };
-	c->reaped = c->corpses = c->doomed = 0;
-	if (reap_all(t, &c->reaped)) {
-		c->count->left = TREE_LEFT_NONE;
-		return RC_OK;
-	}
-	rc = look_through(&look, visit_kill, c);
-	if (rc != RC_OK)
-		return rc;
-	if (c->reaped == 0 && !look.unsure &&
-	    c->count->live == c->count->denied + c->doomed)
-		c->empty_looks++;
-	else
-		c->empty_looks = 0;
-	return c->empty_looks == EMPTY_LOOKS ? RC_OK : RC_BUSY;
-}
-
 /*
  * Nobody was seen, and there is no proof: does that come from what was seen
  * and is dead? Of other roots than ours and a reaper it cannot be known.
@@ -1053,6 +1051,30 @@ static bool is_hidden(const struct tree *t, const struct kill_context *c)
 	return waitid(P_PID, (id_t)t->root, &info,
 		      WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
 	       info.si_pid == 0;
+}
+
+/* RC_OK: no more is to be done. RC_BUSY: look again. */
+static enum rc kill_once(const struct tree *t, struct kill_context *c)
+{
+	struct look look = { .tree = t };
+	enum rc rc;
+
+	*c->count = (struct tree_count){ 0 };
+	c->reaped = c->corpses = c->doomed = 0;
+	if (reap_all(t, &c->reaped)) {
+		c->count->left = TREE_LEFT_NONE;
+		return RC_OK;
+	}
+	rc = look_through(&look, visit_kill, c);
+	if (rc != RC_OK)
+		return rc;
+	if (c->reaped > 0 || look.unsure ||
+	    c->count->live > c->count->denied + c->doomed)
+		c->empty_looks = 0;
+	/* A reaper exits in a moment, if nobody is left. */
+	else if (c->count->live > 0 || is_own(t) || !is_hidden(t, c))
+		c->empty_looks++;
+	return c->empty_looks == EMPTY_LOOKS ? RC_OK : RC_BUSY;
 }
 
 /* After as many empty looks as it takes. */
@@ -1086,7 +1108,7 @@ enum rc tree_kill(const struct tree *t, nsec patience, tree_told_fn *told,
 		if (c.give_up)
 			break;
 		c.give_up = boot_reached(boot_now(), end);
-		if (count->live > count->denied)
+		if (count->live > count->denied || !is_own(t))
 			await_death(&c);
 	}
 	if (c.dying >= 0)

@@ -15,7 +15,9 @@
  *    as long as one descendant is there, the subreaper has a child.
  *  - The proof is only for a process that has no child but COMMAND's, or it
  *    waits for a stranger. The keeper is one. Where the front has children of
- *    another kind, it has only the next best.
+ *    another kind, the keeper is below a process of its own that does nothing
+ *    but reap, and exits when it has the proof (reaper.h); its exit is the
+ *    front's.
  *  - Where the proof cannot be had (a tracer keeps a zombie from being reaped;
  *    a killed process hangs in the kernel), two looks in a row at /proc after
  *    SIGKILL was sent to all must show nobody who runs, and no zombie that
@@ -70,9 +72,9 @@ struct tree_set {
 /* What to look at. By value, no state: build it where it is needed. */
 struct tree {
 	/* Whose descendants; it is never signalled itself. Usually the calling
-	 * process. Else a child of it that only reaps and exits when it has
-	 * the proof, or somebody whose children cannot be waited for: then
-	 * there is no proof but two empty looks. */
+	 * process. Else a child of it that only reaps (reaper.h), or somebody
+	 * whose children cannot be waited for: then there is no proof but two
+	 * empty looks. */
 	pid_t root;
 	/* A child whose end the caller waits for itself: its zombie is left
 	 * alone; 0: none. */
@@ -179,6 +181,11 @@ enum rc tree_continue(const struct tree *t, struct tree_set *stopped);
  */
 enum rc tree_kill(const struct tree *t, nsec patience, tree_told_fn *told,
 		  void *context, struct tree_count *count);
+
+/* Add the children of the calling process, zombies too, to *set. */
+enum rc tree_note_children(struct tree_set *set);
+
+bool tree_set_holds(const struct tree_set *set, pid_t pid);
 
 /* Give the memory back; *set is empty then. */
 void tree_set_release(struct tree_set *set);
