@@ -194,6 +194,63 @@ START_TEST(a_foreign_name_is_no_part_of_a_view)
 }
 END_TEST
 
+START_TEST(p3_2_the_greatest_number_counts_for_nothing)
+{
+	struct lease_name mine = { .kind = LEASE_CLAIM, .number = 4 };
+
+	add(LEASE_CLAIM, LOCK_EXCLUSIVE, LEASE_NUMBER_MAX, UUID_A);
+	add(LEASE_TOMBSTONE, LOCK_EXCLUSIVE, LEASE_NUMBER_MAX, UUID_B);
+	add(LEASE_PLACE, LOCK_EXCLUSIVE, LEASE_NUMBER_MAX, UUID_C);
+	ck_assert_uint_eq(view.count, 3);
+	ck_assert_uint_eq(view.top_fence, 0);
+	ck_assert_uint_eq(view.top_ticket, 0);
+	ck_assert(!lease_view_surpassed(&view, &mine));
+	/* The claim is one for all that, and the tombstone makes void. */
+	ck_assert_ptr_nonnull(lease_view_find(&view, LEASE_CLAIM, UUID_A));
+	ck_assert(lease_view_void(&view, UUID_B));
+	add(LEASE_TOMBSTONE, LOCK_EXCLUSIVE, 4, UUID_B);
+	ck_assert_uint_eq(view.top_fence, 4);
+	ck_assert(lease_view_surpassed(&view, &mine));
+}
+END_TEST
+
+START_TEST(p3_2_what_is_no_file_is_found_by_no_question)
+{
+	const char *claim = "x.00000000000000000004.0000300000." UUID_A;
+	struct lease_name mine = { .kind = LEASE_CLAIM, .number = 1 };
+
+	lease_view_add_foreign(&view, claim, true);
+	lease_view_add_foreign(&view, "q.00000000000000000004.x." UUID_B, true);
+	lease_view_add_foreign(&view, "z.00000000000000000004." UUID_C, false);
+	ck_assert_uint_eq(view.count, 3);
+	ck_assert(view.names[0].directory && !view.names[2].directory);
+	ck_assert_uint_eq(view.top_fence, 0);
+	ck_assert_uint_eq(view.top_ticket, 0);
+	ck_assert_ptr_null(lease_view_find(&view, LEASE_CLAIM, UUID_A));
+	ck_assert(!lease_view_void(&view, UUID_C));
+	ck_assert(!lease_view_surpassed(&view, &mine));
+	ck_assert_ptr_null(lease_view_ahead(&view, NULL, LOCK_EXCLUSIVE));
+	ck_assert_ptr_null(lease_view_first(&view));
+	lease_view_add(&view, claim);
+	ck_assert_ptr_nonnull(lease_view_find(&view, LEASE_CLAIM, UUID_A));
+}
+END_TEST
+
+START_TEST(p5_1_a_place_that_is_passed_over_is_absent)
+{
+	add(LEASE_PLACE, LOCK_EXCLUSIVE, 1, UUID_A);
+	add(LEASE_PLACE, LOCK_EXCLUSIVE, 2, UUID_B);
+	view.names[1].passed = true;
+	ck_assert_uint_eq(lease_view_ahead(&view, NULL, LOCK_SHARED)->number, 1);
+	ck_assert_uint_eq(lease_view_first(&view)->number, 1);
+	view.names[0].passed = true;
+	ck_assert_ptr_null(lease_view_ahead(&view, NULL, LOCK_SHARED));
+	ck_assert_ptr_null(lease_view_first(&view));
+	/* Its ticket is taken all the same. */
+	ck_assert_uint_eq(view.top_ticket, 2);
+}
+END_TEST
+
 START_TEST(a_view_grows_beyond_the_few)
 {
 	for (uint64_t i = 1; i <= 1000; i++)
@@ -320,6 +377,9 @@ int main(void)
 	tcase_add_test(views, the_nearest_conflicting_place_is_ahead);
 	tcase_add_test(views, who_has_no_place_is_behind_all);
 	tcase_add_test(views, the_first_is_behind_nobody);
+	tcase_add_test(views, p3_2_the_greatest_number_counts_for_nothing);
+	tcase_add_test(views, p3_2_what_is_no_file_is_found_by_no_question);
+	tcase_add_test(views, p5_1_a_place_that_is_passed_over_is_absent);
 	tcase_add_loop_test(views, of_two_claims_exactly_one_outranks, 0,
 			    COUNT(ranks));
 	tcase_add_test(views, a_tombstone_not_below_surpasses);

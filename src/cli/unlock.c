@@ -145,7 +145,9 @@ static enum rc remove_one(const struct survey_found *found,
 			  struct lock_info *info, bool force, bool dry_run,
 			  struct err *e)
 {
+	const char *name = found->info.name;
 	struct lock_remove what = { .id = found->info.id,
+				    .name = *name ? name : NULL,
 				    .force = force,
 				    .dry_run = dry_run };
 

@@ -18,7 +18,6 @@
 
 #define TTL_DEFAULT (300 * NSEC_PER_SEC)
 #define TTL_MIN (2 * NSEC_PER_SEC)
-#define TTL_MAX (24 * 3600 * NSEC_PER_SEC)
 
 struct lease *lease_of(struct lock *lock)
 {
@@ -101,9 +100,16 @@ static void lease_close(struct lock *lock)
 
 /* --- looking --- */
 
+/* What is no file was not put by us, and is in nobody's way: whoever makes it
+ * could as well have removed what is there. */
 static bool add_entry(void *context, const struct store_entry *entry)
 {
-	lease_view_add(context, entry->name);
+	struct lease *l = context;
+
+	if (!entry->directory && !entry->odd)
+		lease_view_add(&l->view, entry->name);
+	else if (l->wish.listing)
+		lease_view_add_foreign(&l->view, entry->name, entry->directory);
 	return true;
 }
 
@@ -138,20 +144,27 @@ static void drop_late_writes(struct lease *l, const struct call *call)
 	}
 }
 
+bool lease_was_listed(const struct lease *l)
+{
+	return strcmp(l->listed, l->prefix) == 0;
+}
+
 enum rc lease_look(struct lease *l, const struct call *call, struct err *e)
 {
 	const struct store_ops *ops = l->store->ops;
 	enum rc rc;
 
+	l->listed[0] = '\0';
 	lease_view_reset(&l->view);
 	rc = (ops->names ? ops->names : ops->list)(l->store, l->prefix,
-						   add_entry, &l->view, call, e);
+						   add_entry, l, call, e);
 	if (rc != RC_OK)
 		return rc;
 	if (l->view.overflow)
 		return err_set(e, RC_RETRY, "no memory for a listing");
 	drop_late_writes(l, call);
 	lease_queue_mark(l);
+	memcpy(l->listed, l->prefix, sizeof(l->listed));
 	return RC_OK;
 }
 
@@ -416,6 +429,14 @@ enum rc lease_bury(struct lease *l, const struct lease_name *claim,
 	return rc == RC_OK ? ops->del(l->store, from, call, e) : rc;
 }
 
+/* Its number was not reached by counting, and it is not our own. */
+static bool counts_for_nothing(const struct lease *l,
+			       const struct lease_name *tombstone)
+{
+	return tombstone->number == LEASE_NUMBER_MAX &&
+	       strcmp(tombstone->uuid, l->claim.name.uuid) != 0;
+}
+
 /* A tombstone that is not needed for its fence: ours, just put, is above. The
  * claim that it makes void goes first, if that is still there. */
 static void sweep_tombstone(struct lease *l, const struct lease_name *tombstone,
@@ -425,7 +446,8 @@ static void sweep_tombstone(struct lease *l, const struct lease_name *tombstone,
 							 tombstone->uuid);
 	struct err kept;
 
-	if (lease_name_order(tombstone, &l->claim.name) < 0 &&
+	if ((lease_name_order(tombstone, &l->claim.name) < 0 ||
+	     counts_for_nothing(l, tombstone)) &&
 	    (!claim || lease_delete(l, claim, call, &kept) == RC_OK))
 		(void)lease_delete(l, tombstone, call, &kept);
 }
@@ -551,7 +573,7 @@ const struct lock_ops lock_lease = {
 	.named = true,
 	.ttl_default = TTL_DEFAULT,
 	.ttl_min = TTL_MIN,
-	.ttl_max = TTL_MAX,
+	.ttl_max = LEASE_TTL_MAX,
 	.open = lease_open,
 	.close = lease_close,
 	.acquire = lease_acquire,

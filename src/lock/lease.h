@@ -22,6 +22,8 @@ extern const struct lock_ops lock_lease;
 enum rc lease_open_on(struct lock **lock, struct store *store,
 		      const struct lock_wish *wish, struct err *e);
 
+#define LEASE_TTL_MAX (24 * 3600 * NSEC_PER_SEC)
+
 enum { LEASE_PREFIX_SIZE = 80, LEASE_PATH_SIZE = 160 };
 
 /* How sure is it that an object of ours is in the store? */
@@ -95,6 +97,7 @@ struct lease {
 	int loss_gone;   /* readable for ever: lost before it was watched */
 
 	struct lease_view view;
+	char listed[LEASE_PREFIX_SIZE]; /* whose view is it? "": none */
 	struct buf record;
 	struct lease_looks looks;
 	struct lease_ahead ahead;
@@ -119,6 +122,9 @@ void lease_path(const struct lease *l, const struct lease_name *name,
 
 /* List into l->view. A late write of our own is deleted and not shown. */
 enum rc lease_look(struct lease *l, const struct call *call, struct err *e);
+
+/* Is l->view the last listing of this very prefix? */
+bool lease_was_listed(const struct lease *l);
 
 /* Put an object of ours under a fresh UUID, with a kernel lock where there
  * are any. RC_UNKNOWN: own->there says so. */

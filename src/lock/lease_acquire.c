@@ -232,11 +232,6 @@ static enum rc on_claim(struct lease *l, struct attempt *a, enum step *step)
 {
 	enum rc rc;
 
-	if (a->fence > LEASE_NUMBER_MAX)
-		return err_set(a->e, RC_FAILED,
-			       "the fences in %.120s are "
-			       "used up",
-			       l->store->shown);
 	l->claim.name = (struct lease_name){
 		.kind = LEASE_CLAIM,
 		.mode = l->wish.mode,

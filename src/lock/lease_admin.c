@@ -62,15 +62,39 @@ static void tell_expiry(const struct lease_name *claim, struct lock_info *info)
 		info->expires.ns = info->refreshed.ns + lease_name_ttl(claim);
 }
 
+/* No file: nothing of ours, whatever its name. */
+static const struct lease_name *find_foreign(const struct lease *l, const char *id)
+{
+	for (size_t i = 0; i < l->view.count; i++)
+		if (l->view.names[i].foreign &&
+		    strcmp(l->view.names[i].uuid, id) == 0)
+			return &l->view.names[i];
+	return NULL;
+}
+
 /* The object of the last listing that bears this id. */
 static const struct lease_name *find_id(const struct lease *l, const char *id)
 {
 	const struct lease_name *claim = lease_view_find(&l->view, LEASE_CLAIM,
 							 id);
 
+	const struct lease_name *place = lease_view_find(&l->view, LEASE_PLACE,
+							 id);
+
 	if (claim && !lease_view_void(&l->view, id))
 		return claim;
-	return lease_view_find(&l->view, LEASE_PLACE, id);
+	return place ? place : find_foreign(l, id);
+}
+
+static void tell_foreign(const struct lease_name *name, struct lock_info *info)
+{
+	char text[LEASE_NAME_SIZE];
+
+	lease_name_format(text, name);
+	info->state = LOCK_UNREADABLE;
+	(void)snprintf(info->detail, sizeof(info->detail),
+		       "%s is %s, which repolock did not make and passes over",
+		       text, name->directory ? "a directory" : "no regular file");
 }
 
 /* All that can be known of a claim or place. False: it is gone. */
@@ -83,6 +107,10 @@ static bool inspect(struct lease *l, const struct lease_name *name,
 	enum rc rc;
 
 	lease_tell(l, name, info);
+	if (name->foreign) {
+		tell_foreign(name, info);
+		return true;
+	}
 	rc = lease_read_record(l, name, &record, info, call, &unread);
 	if (rc == RC_ABSENT)
 		return false;
@@ -98,7 +126,7 @@ static bool inspect(struct lease *l, const struct lease_name *name,
 	if (v.fate == LEASE_STALE) {
 		info->state = LOCK_STALE;
 		(void)text_copy(info->detail, sizeof(info->detail), v.why);
-	} else if (rc == RC_MALFORMED || rc == RC_DENIED) {
+	} else if (rc != RC_OK) {
 		info->state = LOCK_UNREADABLE;
 		(void)text_copy(info->detail, sizeof(info->detail), unread.text);
 	}
@@ -112,6 +140,7 @@ enum rc lease_describe(struct lock *lock, struct lock_info *info,
 	struct lease_name name = l->ahead.name;
 	const struct lease_name *listed;
 	struct lease_record record;
+	enum rc rc;
 
 	/* Nearly always it is the one that is waited for. */
 	if (!l->ahead.known || strcmp(name.uuid, info->id) != 0) {
@@ -120,14 +149,19 @@ enum rc lease_describe(struct lock *lock, struct lock_info *info,
 			return err_set(e, RC_ABSENT, "no lock %.8s", info->id);
 		name = *listed;
 	}
-	return lease_read_record(l, &name, &record, info, call, e);
+	rc = lease_read_record(l, &name, &record, info, call, e);
+	if (rc != RC_DENIED && rc != RC_MALFORMED)
+		return rc;
+	info->state = LOCK_UNREADABLE;
+	(void)text_copy(info->detail, sizeof(info->detail), e->text);
+	return RC_OK;
 }
 
 /* --- list --- */
 
 static bool counts(const struct lease *l, const struct lease_name *name)
 {
-	return name->kind == LEASE_PLACE ||
+	return name->foreign || name->kind == LEASE_PLACE ||
 	       (name->kind == LEASE_CLAIM &&
 		!lease_view_void(&l->view, name->uuid));
 }
@@ -141,7 +175,8 @@ static bool contested(const struct lease *l)
 	for (size_t i = 0; i < l->view.count; i++) {
 		const struct lease_name *name = &l->view.names[i];
 
-		if (name->kind != LEASE_CLAIM || !counts(l, name))
+		if (name->kind != LEASE_CLAIM || name->foreign ||
+		    !counts(l, name))
 			continue;
 		claims++;
 		if (name->mode == LOCK_EXCLUSIVE)
@@ -183,8 +218,8 @@ static bool shared_alive(struct lease *l, const struct call *call)
 	for (size_t i = 0; i < l->view.count; i++) {
 		const struct lease_name *name = &l->view.names[i];
 
-		if (name->kind != LEASE_CLAIM || name->mode != LOCK_SHARED ||
-		    !counts(l, name))
+		if (name->kind != LEASE_CLAIM || name->foreign ||
+		    name->mode != LOCK_SHARED || !counts(l, name))
 			continue;
 		lease_judge(l, name, &v, call);
 		if (v.fate == LEASE_LIVE)
@@ -231,13 +266,13 @@ static enum rc list_named(struct lease *l, lock_seen *seen, void *context,
 
 /* --- every name of a location --- */
 
-enum { NAME_ROOM = 65, NAMES_MOST = 10000 };
+enum { NAME_ROOM = 65, NAMES_FIRST = 16, NAMES_MOST = 16384 };
 
 /* The leases of a location are told apart by name; an administrator who gave
  * none means all of them. */
 struct names {
 	char (*name)[NAME_ROOM];
-	size_t count;
+	size_t count, room;
 	bool overflow;
 };
 
@@ -248,9 +283,12 @@ static bool add_name(void *context, const struct store_entry *entry)
 
 	if (!entry->directory || strlen(entry->name) >= NAME_ROOM)
 		return true;
-	if (names->count % 16 == 0) {
-		more = realloc(names->name, (names->count + 16) * NAME_ROOM);
-		if (!more || names->count >= NAMES_MOST) {
+	if (names->count == names->room) {
+		names->room = names->room ? 2 * names->room : NAMES_FIRST;
+		more = names->count < NAMES_MOST
+			       ? realloc(names->name, names->room * NAME_ROOM)
+			       : NULL;
+		if (!more) {
 			names->overflow = true;
 			return false;
 		}
@@ -280,13 +318,27 @@ static enum rc find_names(struct lease *l, struct names *names,
 		rc = l->store->ops->list(l->store, ".repolock/", add_name,
 					 names, call, e);
 	if (rc == RC_OK && names->overflow)
-		rc = err_set(e, RC_FAILED, "%.150s: too many names of leases",
-			     l->store->shown);
+		rc = err_set(e, RC_FAILED,
+			     "%.150s: more than %d names of leases; give one "
+			     "with --name",
+			     l->store->shown, NAMES_MOST);
 	if (rc == RC_OK && names->count > 1)
 		qsort(names->name, names->count, NAME_ROOM, by_name);
 	if (rc != RC_OK)
 		free(names->name);
 	return rc;
+}
+
+/* The directory of one name cannot be looked at: that hides no other. */
+static void tell_unlisted(const struct lease *l, const struct err *why,
+			  struct lock_info *info)
+{
+	const struct lease_name nothing = { .kind = LEASE_CLAIM };
+
+	lease_tell(l, &nothing, info);
+	info->state = LOCK_UNREADABLE;
+	(void)text_copy(info->id, sizeof(info->id), l->wish.name);
+	(void)text_copy(info->detail, sizeof(info->detail), why->text);
 }
 
 static void turn_to(struct lease *l, const char *name)
@@ -315,6 +367,7 @@ enum rc lease_list(struct lock *lock, lock_seen *seen, void *context,
 	struct lease *l = lease_of(lock);
 	struct relay relay = { seen, context, true };
 	const char *given = l->wish.name;
+	struct lock_info info;
 	struct names names;
 	enum rc rc = find_names(l, &names, call, e);
 
@@ -323,6 +376,11 @@ enum rc lease_list(struct lock *lock, lock_seen *seen, void *context,
 	for (size_t i = 0; i < names.count && rc == RC_OK && relay.more; i++) {
 		turn_to(l, names.name[i]);
 		rc = list_named(l, relay_seen, &relay, call, e);
+		if (rc == RC_OK || rc == RC_CANCELLED || l->wish.name_given)
+			continue;
+		tell_unlisted(l, e, &info);
+		(void)relay_seen(&relay, &info);
+		rc = RC_OK;
 	}
 	turn_to(l, given);
 	free(names.name);
@@ -347,11 +405,35 @@ static bool may_remove(const struct lock_info *info,
 	return what->force || info->state == LOCK_STALE;
 }
 
+/* Never what is in it, nor what it points to. */
+static enum rc remove_foreign(struct lease *l, const struct lease_name *name,
+			      const struct call *call, struct err *e)
+{
+	char path[LEASE_PATH_SIZE + 1];
+	size_t len;
+	enum rc rc;
+
+	lease_path(l, name, path);
+	len = strlen(path);
+	if (name->directory)
+		memcpy(path + len, "/", 2);
+	rc = l->store->ops->del(l->store, path, call, e);
+	path[len] = '\0';
+	if (rc == RC_EXISTS)
+		return err_set(e, RC_FAILED,
+			       "a directory with something in it is not "
+			       "removed; see for yourself: ls -la %.60s/%.130s",
+			       l->store->shown, path);
+	return rc == RC_ABSENT ? RC_OK : rc;
+}
+
 static enum rc remove_object(struct lease *l, const struct lease_name *name,
 			     const struct call *call, struct err *e)
 {
 	enum rc rc;
 
+	if (name->foreign)
+		return remove_foreign(l, name, call, e);
 	if (name->kind == LEASE_PLACE)
 		return lease_delete(l, name, call, e);
 	rc = lease_bury(l, name, call, e);
@@ -361,22 +443,46 @@ static enum rc remove_object(struct lease *l, const struct lease_name *name,
 	return rc == RC_ABSENT ? RC_OK : rc;
 }
 
-static enum rc remove_named(struct lease *l, const struct lock_remove *what,
-			    struct lock_info *info, const struct call *call,
-			    struct err *e)
+static enum rc remove_listed(struct lease *l, const struct lock_remove *what,
+			     struct lock_info *info, const struct call *call,
+			     struct err *e)
 {
-	const struct lease_name *name;
-	enum rc rc;
+	const struct lease_name *name = find_id(l, what->id);
 
-	rc = lease_look(l, call, e);
-	if (rc != RC_OK)
-		return rc;
-	name = find_id(l, what->id);
 	if (!name || !inspect(l, name, info, call))
 		return err_set(e, RC_ABSENT, "no lock %.40s", what->id);
 	if (!may_remove(info, what))
 		return refuse(info, e);
 	return what->dry_run ? RC_OK : remove_object(l, name, call, e);
+}
+
+/* Names never change: what an earlier listing showed is found without another
+ * one, or removing hundreds would list them as often. */
+static enum rc remove_named(struct lease *l, const struct lock_remove *what,
+			    struct lock_info *info, const struct call *call,
+			    struct err *e)
+{
+	enum rc rc = RC_ABSENT;
+
+	if (lease_was_listed(l))
+		rc = remove_listed(l, what, info, call, e);
+	if (rc != RC_ABSENT)
+		return rc;
+	rc = lease_look(l, call, e);
+	return rc == RC_OK ? remove_listed(l, what, info, call, e) : rc;
+}
+
+/* Where list found it, or all where it may be. */
+static enum rc find_names_of(struct lease *l, const struct lock_remove *what,
+			     struct names *names, const struct call *call,
+			     struct err *e)
+{
+	if (!what->name)
+		return find_names(l, names, call, e);
+	*names = (struct names){ 0 };
+	(void)add_name(names, &(struct store_entry){ .name = what->name,
+						     .directory = true });
+	return names->overflow ? err_set(e, RC_RETRY, "no memory") : RC_OK;
 }
 
 enum rc lease_remove(struct lock *lock, const struct lock_remove *what,
@@ -386,14 +492,24 @@ enum rc lease_remove(struct lock *lock, const struct lock_remove *what,
 	struct lease *l = lease_of(lock);
 	const char *given = l->wish.name;
 	struct names names;
-	enum rc rc = find_names(l, &names, call, e);
+	enum rc rc = find_names_of(l, what, &names, call, e);
 
 	if (rc != RC_OK)
 		return rc;
 	rc = err_set(e, RC_ABSENT, "no lock %.40s", what->id);
-	for (size_t i = 0; i < names.count && rc == RC_ABSENT; i++) {
+	for (size_t i = 0; i < names.count; i++) {
+		enum rc found;
+		struct err why;
+
 		turn_to(l, names.name[i]);
-		rc = remove_named(l, what, info, call, e);
+		found = remove_named(l, what, info, call, &why);
+		if (found == RC_ABSENT)
+			continue;
+		rc = found;
+		*e = why;
+		/* One that cannot be listed hides no other. */
+		if (lease_was_listed(l))
+			break;
 	}
 	turn_to(l, given);
 	free(names.name);

@@ -81,11 +81,19 @@ static bool by_processes(struct lease *l, const struct lease_record *r,
 	return true;
 }
 
+/* No holder has a longer one, whatever the name says. */
+static nsec watched_ttl(const struct lease_name *claim)
+{
+	nsec ttl = lease_name_ttl(claim);
+
+	return ttl < LEASE_TTL_MAX ? ttl : LEASE_TTL_MAX;
+}
+
 static void by_watching(struct lease *l, const struct lease_name *claim,
 			struct lease_look *look, struct boot sent,
 			struct boot answered, struct lease_verdict *v)
 {
-	nsec needed = lease_name_ttl(claim) + WATCH_EXTRA + l->store->lag;
+	nsec needed = watched_ttl(claim) + WATCH_EXTRA + l->store->lag;
 	nsec unchanged;
 	char shown[32];
 
@@ -99,6 +107,14 @@ static void by_watching(struct lease *l, const struct lease_name *claim,
 	v->fate = LEASE_STALE;
 	(void)snprintf(v->why, sizeof(v->why),
 		       "it has been watched for %s and was not renewed", shown);
+}
+
+/* A renewal shows in the tag, also of what cannot be read: too large, no text
+ * of ours, of another user. */
+static bool was_seen(enum rc rc, const struct store_tag *tag)
+{
+	return rc == RC_OK ||
+	       ((rc == RC_DENIED || rc == RC_MALFORMED) && tag->time.ns != 0);
 }
 
 nsec lease_unchanged(struct lease *l, const struct lease_name *name,
@@ -115,7 +131,7 @@ nsec lease_unchanged(struct lease *l, const struct lease_name *name,
 	lease_path(l, name, path);
 	rc = l->store->ops->get(l->store, path, &body, &look.tag, call, &unread);
 	buf_release(&body);
-	if (rc != RC_OK)
+	if (!was_seen(rc, &look.tag))
 		return 0;
 	(void)text_copy(look.uuid, sizeof(look.uuid), name->uuid);
 	return lease_looks_note(&l->looks, &look, sent, boot_now());
@@ -145,7 +161,7 @@ static void by_reading(struct lease *l, const struct lease_name *claim,
 	buf_release(&body);
 	if (rc == RC_ABSENT)
 		v->fate = LEASE_VANISHED;
-	if (rc != RC_OK || (readable && by_processes(l, &record, v)))
+	if (!was_seen(rc, &look.tag) || (readable && by_processes(l, &record, v)))
 		return;
 	look.counter = record.counter;
 	by_watching(l, claim, &look, sent, answered, v);

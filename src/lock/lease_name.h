@@ -30,7 +30,9 @@ enum {
 	LEASE_NAME_SIZE = 80 /* the longest is 73 with the NUL */
 };
 
-/* Names with a larger number are none of ours. */
+/* Names with a larger number are none of ours. This one is never reached by
+ * counting: whoever wrote it down shall not stop the others from counting on,
+ * so it counts for nothing. */
 #define LEASE_NUMBER_MAX ((uint64_t)INT64_MAX)
 
 struct lease_name {
@@ -39,6 +41,8 @@ struct lease_name {
 	bool kernel;         /* a claim's ".k" */
 	bool stale;          /* no part of the name: set by who judged it */
 	bool passed;         /* likewise: a place that is passed over */
+	bool foreign;        /* likewise: no file, so that we did not put it */
+	bool directory;      /* what it is then */
 	uint32_t ttl_ms;     /* of a claim */
 	uint64_t number;     /* FENCE or TICKET */
 	char uuid[LEASE_UUID_SIZE];

@@ -52,16 +52,37 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-void lease_view_add(struct lease_view *view, const char *text)
+/* NULL: none of ours, or no memory. */
+static struct lease_name *append(struct lease_view *view, const char *text)
 {
 	struct lease_name *name;
 
 	if (view->count == view->room && !grow(view))
-		return;
+		return NULL;
 	name = &view->names[view->count];
 	if (!lease_name_parse(name, text))
-		return;
+		return NULL;
 	view->count++;
+	return name;
+}
+
+void lease_view_add_foreign(struct lease_view *view, const char *text,
+			    bool directory)
+{
+	struct lease_name *name = append(view, text);
+
+	if (!name)
+		return;
+	name->foreign = true;
+	name->directory = directory;
+}
+
+void lease_view_add(struct lease_view *view, const char *text)
+{
+	const struct lease_name *name = append(view, text);
+
+	if (!name || name->number == LEASE_NUMBER_MAX)
+		return;
 	switch (name->kind) {
 	case LEASE_CLAIM:
 	case LEASE_TOMBSTONE:
@@ -81,7 +102,8 @@ const struct lease_name *lease_view_find(const struct lease_view *view,
 	for (size_t i = 0; i < view->count; i++) {
 		const struct lease_name *name = &view->names[i];
 
-		if (name->kind == kind && strcmp(name->uuid, uuid) == 0)
+		if (name->kind == kind && !name->foreign &&
+		    strcmp(name->uuid, uuid) == 0)
 			return name;
 	}
 	return NULL;
@@ -103,6 +125,8 @@ bool lease_outranks(const struct lease_name *a, const struct lease_name *b)
 
 static bool surpasses(const struct lease_name *name, const struct lease_name *mine)
 {
+	if (name->foreign || name->number == LEASE_NUMBER_MAX)
+		return false;
 	if (name->kind == LEASE_TOMBSTONE || name->stale)
 		return name->number >= mine->number;
 	return name->kind == LEASE_CLAIM && name->mode == LOCK_EXCLUSIVE &&
@@ -121,7 +145,7 @@ bool lease_view_surpassed(const struct lease_view *view,
 bool lease_is_ahead(const struct lease_name *name,
 		    const struct lease_name *mine, enum lock_mode mode)
 {
-	return name->kind == LEASE_PLACE && !name->passed &&
+	return name->kind == LEASE_PLACE && !name->foreign && !name->passed &&
 	       lease_conflict(name->mode, mode) &&
 	       (!mine || lease_name_order(name, mine) < 0);
 }
@@ -149,7 +173,7 @@ struct lease_name *lease_view_first(const struct lease_view *view)
 	for (size_t i = 0; i < view->count; i++) {
 		struct lease_name *name = &view->names[i];
 
-		if (name->kind == LEASE_PLACE && !name->passed &&
+		if (name->kind == LEASE_PLACE && !name->foreign && !name->passed &&
 		    (!first || lease_name_order(name, first) < 0))
 			first = name;
 	}

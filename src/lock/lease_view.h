@@ -27,6 +27,11 @@ void lease_view_reset(struct lease_view *view); /* empty, memory kept */
 /* Names that are none of ours are skipped. */
 void lease_view_add(struct lease_view *view, const char *text);
 
+/* A name of ours that bears no file: shown to people, and never found by what
+ * is asked below. */
+void lease_view_add_foreign(struct lease_view *view, const char *text,
+			    bool directory);
+
 /* NULL: not in the listing. */
 const struct lease_name *lease_view_find(const struct lease_view *view,
 					 enum lease_kind kind, const char *uuid);

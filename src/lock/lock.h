@@ -110,9 +110,10 @@ struct lock_wish {
 };
 
 struct lock_remove {
-	const char *id; /* exactly this one, as list told it */
-	bool force;     /* also one that is not proved stale */
-	bool dry_run;   /* judge only */
+	const char *id;   /* exactly this one, as list told it */
+	const char *name; /* the name list told with it; NULL: not known */
+	bool force;       /* also one that is not proved stale */
+	bool dry_run;     /* judge only */
 };
 
 /* See lock_ops.loss_fd: a loss is noticed within 100 ms nevertheless. */

@@ -911,6 +911,21 @@ static void dir_close(struct store *s)
 	free(d);
 }
 
+/* What may not be opened has a version all the same. */
+static void tag_unopened(const struct dir_store *d, const char *name,
+			 struct store_tag *tag)
+{
+	struct err unsaid;
+	struct place p;
+	struct stat st;
+
+	if (place_find(d, &p, name, &unsaid) != RC_OK)
+		return;
+	if (fstatat(p.dir, p.leaf, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		*tag = tag_of(&st);
+	place_close(&p);
+}
+
 static enum rc dir_get(struct store *s, const char *name, struct buf *into,
 		       struct store_tag *tag, const struct call *call,
 		       struct err *e)
@@ -924,8 +939,12 @@ static enum rc dir_get(struct store *s, const char *name, struct buf *into,
 	if (rc != RC_OK)
 		return rc;
 	fd = open_below(d, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return refuse(d, name, errno, e);
+	if (fd < 0) {
+		rc = refuse(d, name, errno, e);
+		if (rc == RC_DENIED && tag)
+			tag_unopened(d, name, tag);
+		return rc;
+	}
 	if (fstat(fd, &st) < 0)
 		rc = refuse(d, name, errno, e);
 	else if (!S_ISREG(st.st_mode))
@@ -933,7 +952,7 @@ static enum rc dir_get(struct store *s, const char *name, struct buf *into,
 			     s->shown, name);
 	else if ((rc = buf_read_fd(into, fd, e)) != RC_OK)
 		rc = err_context(e, rc, "%.100s/%.80s", s->shown, name);
-	if (rc == RC_OK && tag)
+	if ((rc == RC_OK || rc == RC_MALFORMED) && tag)
 		*tag = tag_of(&st);
 	(void)close(fd);
 	return rc;
@@ -1161,13 +1180,17 @@ static bool tell_entry(const struct dir_store *d, int dir,
 
 	if (strcmp(raw->d_name, ".") == 0 || strcmp(raw->d_name, "..") == 0)
 		return true;
-	if (with_tags) {
+	entry.directory = raw->d_type == DT_DIR;
+	entry.odd = raw->d_type != DT_DIR && raw->d_type != DT_REG;
+	if (with_tags || raw->d_type == DT_UNKNOWN) {
 		/* Gone since: as if it had gone before. */
 		if (!stat_fresh(d, dir, raw->d_name, &st))
 			return true;
-		entry.tag = tag_of(&st);
 		entry.directory = S_ISDIR(st.st_mode);
+		entry.odd = !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode);
 	}
+	if (with_tags)
+		entry.tag = tag_of(&st);
 	return seen(context, &entry);
 }
 

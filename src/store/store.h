@@ -43,6 +43,7 @@ struct store_entry {
 	const char *name; /* below the listed prefix; lent for the callback */
 	struct store_tag tag;
 	bool directory;
+	bool odd; /* neither a file nor a directory: a link, a pipe, a device */
 };
 
 /* False ends the listing early. */
@@ -94,6 +95,8 @@ struct store_ops {
 	void (*close)(struct store *s); /* wipes secrets; accepts NULL */
 
 	/* --- required --- */
+	/* What is there but cannot be read (RC_DENIED, RC_MALFORMED) has a tag
+	 * all the same, which is filled in if it can be known. */
 	enum rc (*get)(struct store *s, const char *name, struct buf *into,
 		       struct store_tag *tag, const struct call *call,
 		       struct err *e);
@@ -120,7 +123,7 @@ struct store_ops {
 			 const struct call *call, struct err *e);
 
 	/* --- optional: NULL where a store has no such thing --- */
-	/* As list, with the tags and `directory` left zero: where a tag costs
+	/* As list, with the tags left zero: where a tag costs
 	 * a system call an entry and a queue of hundreds is listed at every
 	 * turn. NULL: list brings the tags for nothing. */
 	enum rc (*names)(struct store *s, const char *prefix, store_seen *seen,
