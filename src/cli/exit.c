@@ -156,6 +156,12 @@ _Noreturn void exit_as(const struct outcome *outcome,
 	_exit(exit_code(outcome, choice));
 }
 
+_Noreturn void exit_by(int signal_number)
+{
+	die_by(signal_number);
+	_exit(CODE_SIGNAL + signal_number);
+}
+
 int exit_failed(void)
 {
 	return CODE_FAILED;

@@ -43,6 +43,9 @@ void exit_decided(void);
 _Noreturn void exit_as(const struct outcome *outcome,
 		       const struct exit_choice *choice);
 
+/* End by a signal, as if nothing had caught it. */
+_Noreturn void exit_by(int signal_number);
+
 /* repolock itself failed: usage, location, store, credentials. */
 int exit_failed(void);
 

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cli/errand.h"
 #include "cli/say.h"
 #include "cli/subcommand.h"
 #include "cli/survey.h"
@@ -75,6 +76,7 @@ static enum rc show_once(struct survey *s, const struct options *o, struct err *
 		return rc;
 	buf_init(&out, OUTPUT_CEILING);
 	rc = render(&out, s, o, e);
+	errand_aside(true); /* whoever reads it */
 	if (rc == RC_OK)
 		rc = print(&out, e);
 	buf_release(&out);
@@ -91,7 +93,9 @@ static enum rc watch(struct survey *s, const struct options *o, struct err *e)
 			say_err(e);
 		else if (rc != RC_OK)
 			return rc;
+		errand_aside(true);
 		(void)call_pause(&CALL_UNLIMITED, o->interval, e);
+		errand_aside(false);
 	}
 }
 
@@ -116,6 +120,27 @@ static int exit_for(const struct survey *s, const struct options *o)
 	return exit_listed(exclusive, shared);
 }
 
+/* In the child. */
+static int list(void *context)
+{
+	struct survey *s = context;
+	const struct options *o = s->o;
+	struct err e;
+	enum rc rc = survey_open(s, &e);
+	int status;
+
+	if (rc == RC_OK)
+		rc = o->watch ? watch(s, o, &e) : show_once(s, o, &e);
+	if (rc == RC_OK && !s->complete)
+		say("%s; the leases alone are at lease:%s", s->why.text,
+		    s->location.shown);
+	if (rc != RC_OK)
+		say_err(&e);
+	status = rc == RC_OK ? exit_for(s, o) : exit_failed();
+	survey_close(s);
+	return status;
+}
+
 static int run(const struct subcommand *self, char **argv, char **words)
 {
 	struct options o;
@@ -132,15 +157,10 @@ static int run(const struct subcommand *self, char **argv, char **words)
 		return options_answer(&o, self);
 	if (o.loudness > 1)
 		log_enable_debug();
-	rc = survey_open(&s, &o, argv, &e);
-	if (rc == RC_OK)
-		rc = o.watch ? watch(&s, &o, &e) : show_once(&s, &o, &e);
-	if (rc == RC_OK && !s.complete)
-		say("%s; the leases alone are at lease:%s", s.why.text,
-		    s.location.shown);
+	rc = survey_begin(&s, &o, argv, &e);
 	if (rc != RC_OK)
 		say_err(&e);
-	status = rc == RC_OK ? exit_for(&s, &o) : exit_failed();
+	status = rc == RC_OK ? survey_errand(&s, argv, list, &s) : exit_failed();
 	survey_close(&s);
 	return status;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/ask.h"
+#include "cli/errand.h"
 #include "cli/place.h"
 #include "lock/registry.h"
 
@@ -19,16 +21,28 @@ static bool is_named(const struct location *location)
 	return s && s->ops && s->ops->named;
 }
 
-static enum rc open_one(struct survey *s, const struct location *location,
-			const struct options *o, struct err *e)
+static bool ask(const char *prompt, char *answer, size_t size)
 {
-	struct lock_wish wish = place_wish(location, o, &s->self);
+	bool answered;
+
+	errand_aside(true);
+	answered = ask_secret(prompt, answer, size);
+	errand_aside(false);
+	return answered;
+}
+
+static enum rc open_one(struct survey *s, const struct location *location,
+			struct err *e)
+{
+	struct lock_wish wish = place_wish(location, s->o, &s->self);
 	enum rc rc;
 
+	wish.ask = ask;
+	wish.aside = errand_aside;
 	wish.listing = true;
 	/* Of several leases all are meant, unless one was chosen. */
 	wish.name_given = wish.name_given ||
-			  (o->name_chosen && is_named(location));
+			  (s->o->name_chosen && is_named(location));
 	rc = lock_open(&s->locks[s->lock_count], &wish, &CALL_UNLIMITED, e);
 	if (rc == RC_OK)
 		s->lock_count++;
@@ -37,8 +51,7 @@ static enum rc open_one(struct survey *s, const struct location *location,
 
 /* The repository's own locks. What goes wrong with them does not hide the
  * leases: it is kept, and told at the end. */
-static enum rc open_native(struct survey *s, enum place_kind kind,
-			   const struct options *o, char **argv, struct err *e)
+static enum rc open_native(struct survey *s, enum place_kind kind, struct err *e)
 {
 	const char *word = place_word(kind);
 	const struct lock_scheme *scheme = lock_scheme_find(word);
@@ -47,38 +60,60 @@ static enum rc open_native(struct survey *s, enum place_kind kind,
 
 	if (!scheme)
 		return RC_OK;
-	if (!scheme->ops) {
-		rc = place_exec_native(argv, e);
-		return err_context(e, rc, "the %s locks in %s", word,
-				   s->location.shown);
-	}
+	if (!scheme->ops && !s->no_native)
+		errand_elsewhere();
+	if (!scheme->ops)
+		return err_context(e, RC_UNSUPPORTED, "the %s locks in %s",
+				   word, s->location.shown);
 	if (asprintf(&text, "%s:%s", word, s->location.rest) < 0)
 		return err_sys(e, RC_RETRY, ENOMEM, "the location");
 	rc = location_parse(&s->native, text, e);
 	if (rc == RC_OK)
-		rc = open_one(s, &s->native, o, e);
+		rc = open_one(s, &s->native, e);
 	free(text);
 	return rc;
 }
 
-enum rc survey_open(struct survey *s, const struct options *o, char **argv,
-		    struct err *e)
+enum rc survey_begin(struct survey *s, const struct options *o, char **argv,
+		     struct err *e)
 {
-	enum place_kind kind;
 	enum rc rc;
 
-	*s = (struct survey){ .complete = true };
+	*s = (struct survey){ .o = o, .complete = true };
 	rc = place_parse(&s->location, o, e);
-	if (rc == RC_OK)
-		rc = place_settle(&s->location, o, argv, e);
-	if (rc != RC_OK)
-		return rc;
+	return rc == RC_OK ? place_settle(&s->location, o, argv, e) : rc;
+}
+
+int survey_errand(struct survey *s, char **argv, int (*work)(void *context),
+		  void *context)
+{
+	const struct errand errand = { .place = s->location.shown,
+				       .quiet = s->o->loudness < 0,
+				       .work = work,
+				       .context = context };
+	bool elsewhere;
+	int status;
+
+	for (;;) {
+		status = errand_run(&errand, &elsewhere);
+		if (!elsewhere)
+			return status;
+		(void)place_exec_native(argv, &s->why);
+		/* Without it there is less to be seen. */
+		s->no_native = true;
+	}
+}
+
+enum rc survey_open(struct survey *s, struct err *e)
+{
+	enum place_kind kind;
+
 	self_fill(&s->self);
 	/* A name is that of a lease; the others have none. */
-	kind = o->name_chosen ? PLACE_PLAIN : place_look(&s->location);
-	if (kind != PLACE_PLAIN && open_native(s, kind, o, argv, &s->why) != RC_OK)
+	kind = s->o->name_chosen ? PLACE_PLAIN : place_look(&s->location);
+	if (kind != PLACE_PLAIN && open_native(s, kind, &s->why) != RC_OK)
 		s->complete = false;
-	return open_one(s, &s->location, o, e);
+	return open_one(s, &s->location, e);
 }
 
 static bool make_room(struct survey *s)

@@ -16,8 +16,10 @@ struct survey_found {
 };
 
 struct survey {
+	const struct options *o;
 	struct location location;
 	struct location native; /* of the second, if there is one */
+	bool no_native;         /* repolock-native could not be executed: why */
 	struct self self;
 	struct lock *locks[2];
 	size_t lock_count;
@@ -28,9 +30,17 @@ struct survey {
 	struct err why; /* then: why not */
 };
 
-/* May execute repolock-native in our place. survey_close in any case. */
-enum rc survey_open(struct survey *s, const struct options *o, char **argv,
-		    struct err *e);
+/* What needs no store: the location, and whether repolock-native is to be
+ * executed in our place. survey_close in any case. */
+enum rc survey_begin(struct survey *s, const struct options *o, char **argv,
+		     struct err *e);
+/* Do the rest, work(context), in a child (cli/errand.h), or execute
+ * repolock-native if that turns out to be needed. Returns the exit status. */
+int survey_errand(struct survey *s, char **argv, int (*work)(void *context),
+		  void *context);
+
+/* In the child. */
+enum rc survey_open(struct survey *s, struct err *e);
 /* Look (again); replaces what was found before. */
 enum rc survey_look(struct survey *s, struct err *e);
 void survey_close(struct survey *s);

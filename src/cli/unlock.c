@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/ask.h"
+#include "cli/errand.h"
 #include "cli/say.h"
 #include "cli/subcommand.h"
 #include "cli/survey.h"
@@ -161,6 +162,7 @@ static bool agreed(const struct breaking *b, const struct lock_info *info,
 {
 	char question[PHRASE];
 	struct text t = text_begin(question, sizeof(question));
+	bool yes;
 
 	if (b->o->yes || b->o->dry_run || !ask_possible())
 		return true;
@@ -169,7 +171,10 @@ static bool agreed(const struct breaking *b, const struct lock_info *info,
 	text_add(&t, ": ");
 	text_add_part(&t, why, MOST_OF_WHY);
 	text_add(&t, ". Break it?");
-	return ask_yes(question);
+	errand_aside(true);
+	yes = ask_yes(question);
+	errand_aside(false);
+	return yes;
 }
 
 static void settle(struct breaking *b, const struct survey_found *found)
@@ -236,12 +241,34 @@ static enum rc break_all(struct breaking *b, struct err *e)
 	return RC_OK;
 }
 
+/* In the child. */
+static int unlock(void *context)
+{
+	struct breaking *b = context;
+	struct survey *s = &b->survey;
+	struct err e;
+	enum rc rc = survey_open(s, &e);
+
+	if (rc == RC_OK)
+		rc = break_all(b, &e);
+	if (rc == RC_OK && !s->complete)
+		say("%s; the leases alone are at lease:%s", s->why.text,
+		    s->location.shown);
+	if (rc != RC_OK)
+		say_err(&e);
+	if (rc != RC_OK || !s->complete)
+		b->failed = true;
+	survey_close(s);
+	return b->failed ? exit_failed() : exit_unlocked(b->stays);
+}
+
 static int run(const struct subcommand *self, char **argv, char **words)
 {
 	struct options o;
 	struct breaking b = { .o = &o };
 	struct err e;
 	enum rc rc = options_parse(&o, self, words, &e);
+	int status;
 
 	if (rc != RC_OK) {
 		say_usage(self->name, &e);
@@ -251,18 +278,13 @@ static int run(const struct subcommand *self, char **argv, char **words)
 		return options_answer(&o, self);
 	if (o.loudness > 1)
 		log_enable_debug();
-	rc = survey_open(&b.survey, &o, argv, &e);
-	if (rc == RC_OK)
-		rc = break_all(&b, &e);
-	if (rc == RC_OK && !b.survey.complete)
-		say("%s; the leases alone are at lease:%s", b.survey.why.text,
-		    b.survey.location.shown);
+	rc = survey_begin(&b.survey, &o, argv, &e);
 	if (rc != RC_OK)
 		say_err(&e);
-	if (rc != RC_OK || !b.survey.complete)
-		b.failed = true;
+	status = rc == RC_OK ? survey_errand(&b.survey, argv, unlock, &b)
+			     : exit_failed();
 	survey_close(&b.survey);
-	return b.failed ? exit_failed() : exit_unlocked(b.stays);
+	return status;
 }
 
 const struct subcommand subcommand_unlock = {

@@ -172,6 +172,22 @@ static bool check_nested(const struct call_of *c, struct outcome *outcome)
 
 /* --- the plan --------------------------------------------------------------------------- */
 
+/* The one call of this process. */
+static struct call_of the_call;
+
+/* In the keeper: what looks at the location may hang, and the front must not. */
+static enum rc open_lock(struct lock **lock, const struct lock_wish *wish,
+			 const struct call *call, struct err *e)
+{
+	const struct call_of *c = &the_call;
+	enum rc rc = guide_check(&c->location, &c->options, c->plan.argv, e);
+
+	if (rc != RC_OK)
+		return rc;
+	guide_hint(&c->location, &c->options);
+	return lock_open(lock, wish, call, e);
+}
+
 static void plan_lock(struct call_of *c)
 {
 	const struct options *o = &c->options;
@@ -188,6 +204,7 @@ static void plan_lock(struct call_of *c)
 	plan->quiet_wait = !o->events &&
 			   (o->loudness < 0 || o->progress == PROGRESS_NEVER);
 	plan->tell_every = c->progress.line ? NSEC_PER_SEC : 0;
+	plan->open = open_lock;
 	plan->tell = progress_tell;
 	plan->context = &c->progress;
 }
@@ -202,9 +219,7 @@ static bool prepare(struct call_of *c, char **argv, struct outcome *outcome)
 		return false;
 	c->progress.location = c->location.shown;
 	plan_command(c);
-	rc = guide_check(&c->location, &c->options, c->plan.argv, &outcome->err);
-	if (rc == RC_OK)
-		rc = place_settle(&c->location, &c->options, argv, &outcome->err);
+	rc = place_settle(&c->location, &c->options, argv, &outcome->err);
 	if (c->options.loudness > 1)
 		log_enable_debug();
 	if (rc != RC_OK || !find_command(c, outcome))
@@ -215,29 +230,28 @@ static bool prepare(struct call_of *c, char **argv, struct outcome *outcome)
 
 static int run(const struct subcommand *self, char **argv, char **words)
 {
-	static struct call_of c;
+	struct call_of *c = &the_call;
 	struct outcome outcome = { .how = OUTCOME_FAILED };
-	enum rc rc = options_parse(&c.options, self, words, &outcome.err);
+	enum rc rc = options_parse(&c->options, self, words, &outcome.err);
 
 	if (rc != RC_OK) {
 		say_usage(self->name, &outcome.err);
 		return exit_failed();
 	}
-	if (c.options.help || c.options.version)
-		return options_answer(&c.options, self);
-	rc = progress_open(&c.progress, &c.options, &outcome.err);
+	if (c->options.help || c->options.version)
+		return options_answer(&c->options, self);
+	rc = progress_open(&c->progress, &c->options, &outcome.err);
 	if (rc != RC_OK) {
 		say_usage(self->name, &outcome.err);
 		return exit_failed();
 	}
-	if (prepare(&c, argv, &outcome)) {
-		guide_hint(&c.location, &c.options);
-		supervise(&c.plan, &outcome);
+	if (prepare(c, argv, &outcome)) {
+		supervise(&c->plan, &outcome);
 	} else {
 		exit_decided();
-		progress_ended(&c.progress, &outcome);
+		progress_ended(&c->progress, &outcome);
 	}
-	exit_as(&outcome, &c.options.exits);
+	exit_as(&outcome, &c->options.exits);
 }
 
 const struct subcommand subcommand_with_lock = {

@@ -93,7 +93,7 @@ struct plan {
 	 * answer; 0: two minutes. */
 	nsec open_patience;
 
-	/* In place of lock_open; NULL: lock_open. For tests. */
+	/* In place of lock_open, in the keeper; NULL: lock_open. */
 	enum rc (*open)(struct lock **lock, const struct lock_wish *wish,
 			const struct call *call, struct err *e);
 

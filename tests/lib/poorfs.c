@@ -14,6 +14,9 @@
  *     stale=SECONDS   a listing is answered from memory for so long
  *     trouble=N       one call in N answers EIO, ESTALE or ETIMEDOUT instead,
  *     seed=N          by chance, always the same from the same seed
+ *     hang=FILE       nothing is answered as long as FILE is there: whoever
+ *                     asked can then not be ended by SIGKILL either.
+ *                     FILE.asked is made when that has begun
  *
  * Renaming without replacing is never there. Options of FUSE are taken as
  * well: with subtype=rclone /proc/self/mountinfo shows fuse.rclone.
@@ -42,6 +45,7 @@ static struct {
 	int steal;
 	int stale;
 	unsigned trouble, seed;
+	char *hang;
 } want;
 
 static const struct fuse_opt options[] = {
@@ -51,6 +55,7 @@ static const struct fuse_opt options[] = {
 	{ "stale=%d", offsetof(__typeof__(want), stale), 0 },
 	{ "trouble=%u", offsetof(__typeof__(want), trouble), 0 },
 	{ "seed=%u", offsetof(__typeof__(want), seed), 0 },
+	{ "hang=%s", offsetof(__typeof__(want), hang), 0 },
 	FUSE_OPT_END
 };
 
@@ -89,12 +94,26 @@ static void become_caller(void)
 	(void)setfsuid(fuse_get_context()->uid);
 }
 
+/* Every path begins with a look at the root: that is where it hangs. */
+static void hang(void)
+{
+	static const struct timespec look_again = { 0, 10 * 1000 * 1000 };
+	char asked[256];
+
+	while (want.hang && access(want.hang, F_OK) == 0) {
+		(void)snprintf(asked, sizeof(asked), "%s.asked", want.hang);
+		(void)close(open(asked, O_WRONLY | O_CREAT | O_CLOEXEC, 0666));
+		(void)nanosleep(&look_again, NULL);
+	}
+}
+
 static int poor_getattr(const char *path, struct stat *st,
 			struct fuse_file_info *fi)
 {
 	if ((troubled = trouble()) != 0)
 		return troubled;
 	(void)fi;
+	hang();
 	return answer(fstatat(source, below(path), st, AT_SYMLINK_NOFOLLOW));
 }
 
