@@ -236,3 +236,13 @@ words_of()
 			{ echo "no $option"; return 1; }
 	done <"$T/used"
 }
+
+@test "7.10 the manual says where root may take a lock and which links are followed" {
+	output=$(page repolock-locations.7 SECURITY | tr -s ' \n' ' ')
+	has 'Where root may take a lock'
+	has 'only root and users whom root trusts may write'
+	has 'deny the lock'
+	has 'Links that are followed by design'
+	has 'none is followed'
+	page repolock.1 SECURITY | grep -q 'repolock-locations(7)'
+}

@@ -190,7 +190,7 @@ enum rc survey_look(struct survey *s, struct err *e)
 	}
 	if (rc != RC_OK)
 		return rc;
-	if (s->lock_count > 1)
+	if (s->count > 1 && s->lock_count > 1)
 		qsort(s->found, s->count, sizeof(s->found[0]), holders_first);
 	return index_infos(s, e);
 }
