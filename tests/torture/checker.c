@@ -61,6 +61,7 @@ static int count, room;
 static const char *directory;
 static int faults;
 static long line_number;
+static int64_t run_begun, moment; /* of what is being judged */
 
 static struct contender *of(int number)
 {
@@ -79,19 +80,26 @@ static struct contender *of(int number)
 	return &all[number];
 }
 
+/* Has a lock of its own, which is lost on purpose: meets nobody. */
+static bool alone(const struct contender *c)
+{
+	return *c->way && *c->way != '-';
+}
+
 __attribute__((format(printf, 3, 4))) static void
 fault(const char *kind, int number, const char *format, ...)
 {
 	va_list args;
 
 	faults++;
-	printf("FAULT %s contender=%d ", kind, number);
+	printf("FAULT %s at %.1f s contender=%d ", kind,
+	       (double)(moment - run_begun) / 1e9, number);
 	if (number > 0)
 		printf("(%s, ttl %d ms, host %d, kind %s%s%s) ",
 		       all[number].exclusive ? "exclusive" : "shared",
 		       all[number].ttl, all[number].host, all[number].kind,
-		       all[number].way[0] == '-' ? "" : ", ",
-		       all[number].way[0] == '-' ? "" : all[number].way);
+		       alone(&all[number]) ? ", " : "",
+		       alone(&all[number]) ? all[number].way : "");
 	va_start(args, format);
 	(void)vprintf(format, args);
 	va_end(args);
@@ -302,8 +310,7 @@ static void check_token(int number, int64_t at)
 
 	if (c->fence == 0)
 		return;
-	if (c->fence <= bar && excuse_of(c, at) == EXCUSE_NONE &&
-	    c->way[0] == '-') {
+	if (c->fence <= bar && excuse_of(c, at) == EXCUSE_NONE && !alone(c)) {
 		fault("token", number,
 		      "has %llu, after somebody had %llu; line %ld", c->fence,
 		      bar, line_number);
@@ -326,7 +333,7 @@ static void on_enter(int number, int64_t at, const char *rest)
 	c->fence = strtoull(text, NULL, 10);
 	entries++;
 	/* Holders with a lock of their own each meet nobody. */
-	if (c->way[0] != '-')
+	if (alone(c))
 		return;
 	check_token(number, at);
 	if (strstr(rest, "overlap=1"))
@@ -696,6 +703,7 @@ static void check_pairs(void)
 		if (e != EXCUSE_NONE || p->early == told)
 			continue;
 		told = p->early;
+		moment = p->at;
 		fault("overlap", p->early,
 		      "was inside beside contender=%d (%s, host %d), line %ld",
 		      p->late, all[p->late].exclusive ? "exclusive" : "shared",
@@ -766,7 +774,7 @@ static void tell_recovery(void)
 		int64_t next = INT64_MAX;
 		bool waits = false;
 
-		if (!c->first_hit || !c->entered || c->way[0] != '-' ||
+		if (!c->first_hit || !c->entered || alone(c) ||
 		    c->first_hit < c->entered_at || c->left_at ||
 		    !(c->killed[0] || c->killed[1] || c->claim_hit))
 			continue;
@@ -819,6 +827,8 @@ int main(int argc, char **argv)
 		rest[strcspn(rest, "\n")] = '\0';
 		if (number < 0 || number > 100000000)
 			continue;
+		run_begun = run_begun ? run_begun : at;
+		moment = at;
 		on_record(at, number, rest);
 	}
 	(void)fclose(f);
@@ -827,6 +837,7 @@ int main(int argc, char **argv)
 		if (!all[i].known)
 			continue;
 		hit += all[i].hit_any;
+		moment = all[i].ended ? all[i].ended_at : all[i].alive_at;
 		lost += all[i].exit_code == 122;
 		check_validity(i);
 		check_early(i);
