@@ -41,19 +41,23 @@ limited()
 }
 
 @test "7.9 list-locks and unlock say that they may open no more files" {
-	local n sub
+	local n sub least=3
 	expect 0 "$REPOLOCK" with-lock -r "$LOC" -- true
+	# A program that is not static needs one to be loaded by.
+	until limited -n $least -- "$REPOLOCK" --version >/dev/null 2>&1; do
+		least=$((least + 1))
+	done
 	for sub in list-locks unlock; do
-		for n in 3 4 5 6; do
+		for n in 0 1 2 3; do
 			status=0
-			output=$(limited -n "$n" -- "$REPOLOCK" "$sub" \
-				-r "$LOC" 2>&1 3>&-) || status=$?
+			output=$(limited -n $((least + n)) -- "$REPOLOCK" \
+				"$sub" -r "$LOC" 2>&1 3>&-) || status=$?
 			[ $status -ne 0 ] || continue
 			is 125 $status
 			has 'ulimit -n'
 		done
+		expect 125 limited -n $least -- "$REPOLOCK" $sub -r "$LOC"
 	done
-	expect 125 limited -n 3 -- "$REPOLOCK" list-locks -r "$LOC"
 }
 
 @test "3.3 waiting without a thread of its own keeps no processor busy" {
