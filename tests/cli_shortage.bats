@@ -43,7 +43,7 @@ limited()
 @test "7.9 list-locks and unlock say that they may open no more files" {
 	local n sub least=3
 	expect 0 "$REPOLOCK" with-lock -r "$LOC" -- true
-	# A program that is not static needs one to be loaded by.
+	# A program that is not static is loaded by as many as it works with.
 	until limited -n $least -- "$REPOLOCK" --version >/dev/null 2>&1; do
 		least=$((least + 1))
 	done
@@ -56,7 +56,7 @@ limited()
 			is 125 $status
 			has 'ulimit -n'
 		done
-		expect 125 limited -n $least -- "$REPOLOCK" $sub -r "$LOC"
+		[ $least -gt 3 ] || expect 125 limited -n $least -- "$REPOLOCK" $sub -r "$LOC"
 	done
 }
 
