@@ -124,6 +124,19 @@ answer_again()
 	answer_again
 }
 
+@test "4.6 with-lock -n ends by itself and names the process that hangs" {
+	mounted
+	hang
+	start a "$REPOLOCK" with-lock -n -r "$LOC" -- true
+	wait_until '[ -e "$T/hang.asked" ]'
+	finish a 80
+	is 125 "$status"
+	has '^repolock: the location does not answer; process [0-9]+ hangs in it and is left behind$'
+	CHILD=$(grep -oE 'process [0-9]+' <<<"$output" | tr -dc 0-9)
+	alive "$CHILD"
+	answer_again
+}
+
 @test "4.6 --watch reports each look that hangs, once" {
 	mounted
 	start a "$REPOLOCK" list-locks --watch --interval 100ms --json -r "$LOC"

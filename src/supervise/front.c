@@ -692,6 +692,16 @@ static void failed_outcome(const struct front *f, bool late,
 	}
 }
 
+/* A child of ours that has not ended. */
+static bool is_there(pid_t child)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) ==
+		       0 &&
+	       info.si_pid == 0;
+}
+
 static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
 {
 	bool settled = atomic_load(&f->board->settled);
@@ -701,6 +711,12 @@ static void keeper_failed(struct front *f, bool late, struct outcome *outcome)
 	end_it_all(f, outcome);
 	/* Where it hangs in the kernel, it may not end for ever. */
 	f->stuck = true;
+	if (late && outcome->how == OUTCOME_FAILED && f->keeper != 0 &&
+	    is_there(f->keeper))
+		(void)err_set(&outcome->err, RC_FAILED,
+			      "the location does not answer; process %d hangs "
+			      "in it and is left behind",
+			      (int)f->keeper);
 	if (!settled)
 		return;
 	tell_unreleased(f);

@@ -20,6 +20,8 @@
 
 /* Until the keeper posts a later one: opening the lock may hang. */
 static const nsec first_guard = 120 * NSEC_PER_SEC;
+/* With a short --wait, or none; less could be too little for deriving keys. */
+static const nsec first_guard_least = 30 * NSEC_PER_SEC;
 
 struct run {
 	const struct plan *plan;
@@ -42,10 +44,18 @@ static void take_signals(struct caller *caller)
 	(void)sigaction(SIGCHLD, &usual, &caller->chld);
 }
 
+static nsec open_patience(const struct plan *plan)
+{
+	if (plan->open_patience > 0)
+		return plan->open_patience;
+	if (plan->wait < first_guard_least)
+		return first_guard_least;
+	return plan->wait < first_guard ? plan->wait : first_guard;
+}
+
 static enum rc prepare(struct run *r, struct err *e)
 {
-	nsec patience = r->plan->open_patience ? r->plan->open_patience
-					       : first_guard;
+	nsec patience = open_patience(r->plan);
 	void *page = mmap(NULL, sizeof(*r->board), PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 

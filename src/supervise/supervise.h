@@ -90,7 +90,7 @@ struct plan {
 	 * REPOLOCK_HELD_* variables of cli.md. */
 
 	/* How long opening the lock may take, beside what people take to
-	 * answer; 0: two minutes. */
+	 * answer; 0: as long as --wait, from 30 s to two minutes. */
 	nsec open_patience;
 
 	/* In place of lock_open, in the keeper; NULL: lock_open. */
