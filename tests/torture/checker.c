@@ -733,7 +733,8 @@ static void figures(const char *what, int64_t *values, int n)
 /* From the last sign of life to the end of what others may rely on. */
 static void tell_margins(void)
 {
-	static const char *const ways[] = { "claim-removed",
+	static const char *const ways[] = { "refresh-hanging",
+					    "claim-removed",
 					    "forced",
 					    "keeper-stopped",
 					    "front-stopped",

@@ -30,7 +30,8 @@
  *   peer=COMMAND   a program that takes the same lock by itself, run now and
  *                  then by /bin/sh
  *   intime=N       instead: N holders with a lock of their own each, whose
- *                  loss is injected in each way in turn
+ *                  loss is injected in each way in turn; with hang=1 in one
+ *                  way alone: the hook's action "hang" lets the store hang
  */
 #include "journal.h"
 
@@ -60,7 +61,10 @@ enum {
 	/* Of orphans that nobody can cover, before we kill them. */
 	ORPHAN_SECONDS = 2,
 	WATCH_CPU_SECONDS = 3,
-	SIDE_SECONDS = 60
+	SIDE_SECONDS = 60,
+	/* Longer than every TTL, and shorter than a command runs. */
+	HANG_AFTER = 1,
+	HANG_SECONDS = 6
 };
 
 /* --- settings ----------------------------------------------------------- */
@@ -73,7 +77,7 @@ static struct {
 	int action_count, location_count;
 	uint64_t seed;
 	int seconds, count, contenders, hosts, fates, patience, intime, hold;
-	bool users, calm, errors;
+	bool users, calm, errors, hang;
 } set = { .protocol = "lease",
 	  .seconds = 30,
 	  .count = INT_MAX,
@@ -270,6 +274,10 @@ static struct plan draw_loss(int number)
 					 : kinds[chance_in(c, 0, KINDS - 1)];
 	p.on_lost_kill = chance_percent(c, 20);
 	p.host = chance_in(c, 0, set.hosts);
+	if (set.hang) {
+		p.way = "refresh-hanging";
+		return p;
+	}
 	switch (way) {
 	case 0:
 		p.way = "claim-removed";
@@ -1082,6 +1090,45 @@ static void hook_done(void)
 	}
 }
 
+static int64_t hang_ends;
+
+static void hang_over(void)
+{
+	if (!hang_ends)
+		return;
+	hook("end");
+	hook_done();
+	record(0, "over action=hang");
+	hang_ends = 0;
+}
+
+/* A batch of holders at a time: the store hangs for all of them. True: no more
+ * of them now. */
+static bool hanging(bool more)
+{
+	bool ready = true, free = true;
+
+	for (int i = 0; i < set.contenders; i++) {
+		const struct contender *c = &slots[i];
+
+		free = free && c->number == 0;
+		if (c->number || more)
+			ready = ready && c->phase == PHASE_INSIDE &&
+				now() > c->entered + HANG_AFTER * SECOND;
+	}
+	if (chaos.action < 0 && ready && !free) {
+		chaos.action = 0;
+		hook("begin");
+		hook_done();
+		hang_ends = now() + HANG_SECONDS * SECOND;
+	} else if (hang_ends && now() > hang_ends) {
+		hang_over();
+	} else if (!hang_ends && free) {
+		chaos.action = -1;
+	}
+	return chaos.action == 0;
+}
+
 static void chaos_step(void)
 {
 	struct chance one, *c = &one;
@@ -1397,6 +1444,8 @@ static void setting(char *word)
 		set.peer = value;
 	else if (strcmp(word, "errors") == 0)
 		set.errors = number_of(value) != 0;
+	else if (strcmp(word, "hang") == 0)
+		set.hang = number_of(value) != 0;
 	else if (strcmp(word, "patience") == 0)
 		set.patience = number_of(value);
 	else if (strcmp(word, "intime") == 0)
@@ -1448,13 +1497,14 @@ int main(int argc, char **argv)
 				SECOND;
 	chaos.next = now() + SECOND;
 	while (now() < until && (number < set.count || turn(false, &number))) {
-		(void)turn(true, &number);
+		(void)turn(!set.hang || !hanging(number < set.count), &number);
 		if (!set.calm && !set.intime)
 			chaos_step();
 	}
 	record(0, "drain");
 	hosts_thaw(true);
-	if (chaos.action >= 0) {
+	hang_over();
+	if (chaos.action >= 0 && !set.hang) {
 		chaos.action_ends = 0;
 		chaos.next = INT64_MAX;
 		chaos_step();
