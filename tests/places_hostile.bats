@@ -165,3 +165,52 @@ as()
 	expect 0 as nobody "$REPOLOCK" with-lock -n -r "$LOC" -- true
 	is 700 "$(stat -c %a "$LOC"/.repolock)"
 }
+
+# A claim of the user's with leases on it, on a local disk or LOC's own.
+leased()
+{
+	local dir name
+	dir=$LOC/.repolock/default
+	name=$dir/x.00000000000000000001.0000300000
+	expect 0 lock -n -- true
+	echo '{}' >"$name.11111111-2222-4333-8444-555555555555$1"
+	start leases python3 "$lib/keep_leases.py" "$T/ready" "$dir"/x.*
+	wait_until '[ -e "$T/ready" ]'
+	# Each of these took 45 s, or for ever, at full speed.
+	expect 0 timeout 20 "$REPOLOCK" list-locks -r "$LOC"
+	has '^11111111.*unreadable'
+	expect 0 timeout 20 "$REPOLOCK" list-locks --json -r "$LOC"
+	has 'cannot be looked at now.*keeps a lease'
+	expect 123 timeout 20 "$REPOLOCK" with-lock -n -r "$LOC" -- true
+	expect 0 timeout 20 "$REPOLOCK" unlock -r "$LOC"
+	has 'kept.* 11111111'
+	expect 0 timeout 20 "$REPOLOCK" unlock --force --all --yes -r "$LOC"
+	is_free
+	kill "${PID[leases]}"
+	finish leases
+}
+
+@test "7.2 a lease of another kind on a claim holds nobody up" {
+	leased ''
+}
+
+@test "7.2 a lease of another kind on a claim with a kernel lock neither" {
+	LOC=$T/disk
+	mkdir "$LOC"
+	uses "$LOC"
+	leased .k
+}
+
+@test "7.2 no lease of another kind can be had on a claim that is held" {
+	LOC=$T/disk
+	mkdir "$LOC"
+	uses "$LOC"
+	locked a
+	wait_until 'inside a'
+	# Its holder has it open: there can be none.
+	not timeout 20 python3 "$lib/keep_leases.py" "$T/ready" \
+		"$LOC"/.repolock/default/x.*
+	release a
+	finish a
+	is 0 "$status"
+}

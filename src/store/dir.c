@@ -52,6 +52,9 @@ enum { MTIME_UNIT = 2 };
 /* A directory that was removed between making and using it, so often. */
 #define GONE_MAX 8
 
+/* An open that was interrupted, or would have to wait, so often. */
+enum { OPEN_TRIES = 4 };
+
 #define WATCHES_MAX 32
 #define WATCHED (IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF | IN_CLOSE_WRITE)
 
@@ -125,6 +128,10 @@ static enum rc refuse(const struct dir_store *d, const char *name, int sys,
 	case ENOSPC:
 	case EDQUOT:
 		why = "no space left; free some";
+		break;
+	case EAGAIN:
+		why = "cannot be looked at now: another process keeps a lease "
+		      "on it (fcntl F_SETLEASE)";
 		break;
 	case ELOOP:
 		cut_at_link(d, part);
@@ -262,18 +269,25 @@ static int walk(int base, const char *path, int flags)
 	}
 }
 
-/* Below the base, through no symbolic link: that is ELOOP. */
+/*
+ * Below the base, through no symbolic link: that is ELOOP. EAGAIN: somebody
+ * renames in the way again and again, or whoever keeps a lease on the file
+ * (fcntl F_SETLEASE) is asked to give it up; he may take his time, so it cannot
+ * be looked at now.
+ */
 static int open_below(const struct dir_store *d, const char *path, int flags)
 {
 	struct open_how how = {
 		.flags = (unsigned)(flags | O_CLOEXEC),
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
 	};
+	int tries = 0;
 	long fd;
 
 	do
 		fd = syscall(SYS_openat2, d->fd, path, &how, sizeof(how));
-	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+	while (fd < 0 && (errno == EINTR || errno == EAGAIN) &&
+	       ++tries < OPEN_TRIES);
 	/* Sandboxes that do not know a call answer EPERM. */
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
 		return walk(d->fd, path, flags);
@@ -1596,7 +1610,7 @@ static enum rc dir_probe(struct store *s, const char *name,
 	*found = STORE_PROBE_BLIND;
 	fd = open_below(d, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
-		return errno == EACCES || errno == EPERM
+		return errno == EACCES || errno == EPERM || errno == EAGAIN
 			       ? RC_OK
 			       : refuse(d, name, errno, e);
 	if (fstat(fd, &st) < 0)
