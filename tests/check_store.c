@@ -16,6 +16,7 @@
 
 #include "deny.h"
 #include "scratch.h"
+#include "store/driver.h"
 #include "store_contract.h"
 #include "util/log.h"
 #include "util/text.h"
@@ -717,6 +718,41 @@ START_TEST(a_put_whose_answer_may_be_lost_is_unknown)
 }
 END_TEST
 
+/* --- kinds of mounts --- */
+
+static const struct mounted {
+	const char *type, *source;
+	enum fuse_fit fit;
+} mounts[] = {
+	{ "fuse.rclone", "remote:dir", FUSE_UNFIT },
+	{ "fuse.gcsfuse", "bucket", FUSE_UNFIT },
+	{ "fuse", "https://host/dir", FUSE_UNFIT }, /* davfs2 */
+	{ "fuse", "mountpoint-s3", FUSE_UNFIT },
+	{ "fuse", "/etc/auto.misc", FUSE_UNKNOWN },
+	{ "fuse.sshfs", "host:dir", FUSE_FIT },
+	{ "fuseblk", "/dev/sda1", FUSE_FIT },
+	{ "fuse.sshfs2", "https://host/dir", FUSE_UNKNOWN },
+	{ "fuse.bindfs", "/srv", FUSE_UNKNOWN },
+};
+
+START_TEST(p4_2_a_fuse_is_known_by_its_type_or_source)
+{
+	ck_assert_int_eq(fuse_fit(mounts[_i].type, mounts[_i].source),
+			 mounts[_i].fit);
+}
+END_TEST
+
+START_TEST(p4_2_a_mount_is_found_by_an_open_directory)
+{
+	char type[64], source[64];
+	int fd = open("/proc", O_PATH);
+
+	ck_assert(mount_of(fd, type, sizeof(type), source, sizeof(source)));
+	ck_assert_str_eq(type, "proc");
+	(void)close(fd);
+}
+END_TEST
+
 /* --- files that somebody else put there --- */
 
 enum swap { SWAP_MOVED, SWAP_LINKED, SWAP_DIRECTORY, SWAP_FIFO, SWAP_END };
@@ -1022,6 +1058,9 @@ int main(void)
 	tcase_add_test(obstacles, a_full_disk_is_said_and_nothing_left);
 	tcase_add_loop_test(obstacles, a_put_whose_answer_may_be_lost_is_unknown,
 			    0, sizeof(failings) / sizeof(failings[0]));
+	tcase_add_loop_test(obstacles, p4_2_a_fuse_is_known_by_its_type_or_source,
+			    0, sizeof(mounts) / sizeof(mounts[0]));
+	tcase_add_test(obstacles, p4_2_a_mount_is_found_by_an_open_directory);
 	tcase_add_loop_test(obstacles, p7_1_renewing_writes_to_no_other_file, 0,
 			    SWAP_END);
 	tcase_add_loop_test(

@@ -5,7 +5,7 @@
 # without replacing, a kernel lock that others see.
 
 # Variables set in a test stay there; conditions are evaluated by wait_until.
-# shellcheck disable=SC2016,SC2030,SC2031
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154
 load lib/common
 load lib/places
 
@@ -96,4 +96,65 @@ lives()
 	poor_mount "$T/source" "$LOC" -o quick
 	expect 0 lock -n -- true
 	[ -e "$T/source/.repolock/default/used" ]
+}
+
+# on TYPE: LOC is a mount that says so in /proc/self/mountinfo.
+on()
+{
+	poor_mount "$T/source" "$LOC" -o "subtype=$1,fsname=remote:dir"
+	grep -q " $LOC .* fuse.$1 " /proc/self/mountinfo
+}
+
+@test "4.2 no lock is taken on a mount that cannot exclude, but listed" {
+	for kind in rclone s3fs gcsfuse goofys davfs; do
+		LOC=$T/$kind
+		uses "$T/source"
+		on "$kind"
+		expect 0 "$REPOLOCK" with-lock -n -r "$T/source" -- true
+		expect 125 lock -n -- true
+		has "$LOC is on fuse.$kind, .* two could hold one lock"
+		has 'keep it on a local disk, NFS, SMB or sshfs'
+		is '' "$(claims_in "$T/source")"
+		LOC=$T/source locked a
+		wait_until 'inside a'
+		expect 0 "$REPOLOCK" list-locks -r "$LOC"
+		has 'exclusive.*held'
+		expect 0 "$REPOLOCK" unlock --force --all --yes -r "$LOC"
+		has 'broke exclusive'
+		finish a
+		is 122 "$status"
+		rm -f "$T"/a.*
+		umount "$LOC"
+	done
+}
+
+@test "4.2 a restic or borg repository there is not locked either" {
+	export RESTIC_PASSWORD=x BORG_BASE_DIR=$T/borg
+	export RESTIC_CACHE_DIR=$T/cache
+	export BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes
+	restic init -q -r "$T/source/restic"
+	borg init -e none "$T/source/borg"
+	on rclone
+	for where in restic:$LOC/restic borg:$LOC/borg; do
+		expect 125 "$REPOLOCK" with-lock -n -r "$where" -- true
+		has 'is on fuse.rclone'
+		expect 0 "$REPOLOCK" list-locks -r "$where"
+	done
+	is '' "$(find "$T/source" -name 'lock.*')"
+}
+
+@test "4.2 mounts that are known to exclude are used without a word" {
+	for kind in sshfs encfs gocryptfs; do
+		LOC=$T/$kind
+		on "$kind"
+		expect 0 lock -n -- true
+		is '' "$output"
+	done
+}
+
+@test "4.2 any other FUSE gets one warning" {
+	on unheard-of
+	expect 0 lock -n -- true
+	is 1 "$(grep -c . <<<"$output")"
+	has "warning: $LOC is on fuse.unheard-of: nobody has tried"
 }

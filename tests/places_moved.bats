@@ -4,7 +4,7 @@
 # A directory that goes away under its holder, and comes back.
 
 # Variables set in a test stay there; conditions are evaluated by wait_until.
-# shellcheck disable=SC2016,SC2030,SC2031
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154
 load lib/common
 load lib/places
 

@@ -5,7 +5,7 @@
 # host is whoever uses the directory itself.
 
 # Variables set in a test stay there; conditions are evaluated by wait_until.
-# shellcheck disable=SC2016,SC2030,SC2031
+# shellcheck disable=SC2016,SC2030,SC2031,SC2154
 load lib/common
 load lib/places
 

@@ -198,6 +198,9 @@ static enum rc borg1_acquire(struct lock *lock, struct lock_term *term,
 	enum rc rc = RC_OK;
 
 	l->obstacle = NO_OBSTACLE;
+	rc = store_may_lock(l->store, e);
+	if (rc != RC_OK)
+		return rc;
 	/* What an earlier try could not clean up would be in our way. */
 	if (l->entered || l->enlisted)
 		rc = borg1_release(lock, call, e);
@@ -603,7 +606,8 @@ enum rc borg1_open(struct lock **lock, const struct lock_wish *wish,
 	}
 	*l = (struct borg1_lock){
 		.base.ops = &lock_borg1,
-		.base.warning = borg_host_warning(host),
+		.base.warning = borg_host_warning(host) ? borg_host_warning(host)
+							: store_warning(store),
 		.store = store,
 		.host = *host,
 		.mode = wish->mode,

@@ -388,6 +388,9 @@ static enum rc borg2_acquire(struct lock *lock, struct lock_term *term,
 
 	l->backed_off = false;
 	l->leaving = false;
+	rc = store_may_lock(l->store, e);
+	if (rc != RC_OK)
+		return rc;
 	rc = acquire_steps(l, holder, call, e);
 	if (rc == RC_OK)
 		rc = describe_mine(l, mine, e);
@@ -590,7 +593,8 @@ enum rc borg2_open(struct lock **lock, const struct lock_wish *wish,
 		return rc;
 	}
 	l->base.ops = &lock_borg2;
-	l->base.warning = borg_host_warning(host);
+	l->base.warning = borg_host_warning(host) ? borg_host_warning(host)
+						  : store_warning(store);
 	l->store = store;
 	l->host = *host;
 	l->host.inside = &l->inside;

@@ -355,7 +355,8 @@ static void enter(struct lease *l, const struct attempt *a,
 	l->warning[0] = '\0';
 	break_stale(l, a->call);
 	l->base.at_hand = l->claim.name.kernel;
-	l->base.warning = l->warning[0] != '\0' ? l->warning : NULL;
+	l->base.warning = l->warning[0] != '\0' ? l->warning
+						: store_warning(l->store);
 	lease_fill_term(l, a->entered, term);
 }
 
@@ -454,6 +455,9 @@ enum rc lease_acquire(struct lock *lock, struct lock_term *term,
 	enum step step = STEP_LIST;
 	enum rc rc;
 
+	rc = store_may_lock(l->store, e);
+	if (rc != RC_OK)
+		return rc;
 	rc = try_once(l, &a, &step);
 	if (rc != RC_OK) {
 		/* What cannot be taken back now is by the next try, or by

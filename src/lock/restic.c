@@ -127,6 +127,7 @@ static enum rc restic_open(struct lock **lock, const struct lock_wish *wish,
 		restic_close(&l->base);
 		return rc;
 	}
+	l->base.warning = store_warning(l->repo.store);
 	*lock = &l->base;
 	return RC_OK;
 }
@@ -720,9 +721,9 @@ static enum rc restic_acquire(struct lock *lock, struct lock_term *term,
 {
 	struct restic_lock *l = restic_of(lock);
 	struct boot entered = boot_now();
-	enum rc rc = RC_OK;
+	enum rc rc = store_may_lock(l->repo.store, e);
 
-	if (!l->current[0])
+	if (!rc && !l->current[0])
 		rc = place(l, holder, call, e);
 	if (!rc)
 		rc = decide(l, holder, call, e);

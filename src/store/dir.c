@@ -129,10 +129,13 @@ static enum rc refuse(const struct dir_store *d, const char *name, int sys,
 	case EDQUOT:
 		why = "no space left; free some";
 		break;
-	case EAGAIN:
-		why = "cannot be looked at now: another process keeps a lease "
-		      "on it (fcntl F_SETLEASE)";
-		break;
+	case EAGAIN: /* the cause first: it is to be cut last */
+		(void)err_set(e, rc,
+			      "cannot be looked at now: another process keeps "
+			      "a lease (fcntl F_SETLEASE) on %.70s",
+			      part);
+		e->sys = sys;
+		return rc;
 	case ELOOP:
 		cut_at_link(d, part);
 		why = "a symbolic link, which is not followed; remove it";
@@ -205,6 +208,8 @@ static const struct file_system local[] = {
 	{ .magic = 0x482b, .sees_locks = false },     /* hfsplus */
 };
 
+#define FUSE_SUPER_MAGIC 0x65735546UL
+
 static const struct file_system *file_system_of(int fd)
 {
 	struct statfs st;
@@ -216,6 +221,14 @@ static const struct file_system *file_system_of(int fd)
 			return &local[i];
 	}
 	return NULL;
+}
+
+static bool is_fuse(int fd)
+{
+	struct statfs st;
+
+	return fstatfs(fd, &st) == 0 &&
+	       (unsigned long)st.f_type == FUSE_SUPER_MAGIC;
 }
 
 /* Is a flock on this file seen by every process of this host that tries?
@@ -1770,12 +1783,42 @@ static enum rc refuse_base(const char *path, int sys, struct err *e)
 	return err_sys(e, rc_of_errno(sys), sys, "%.180s", shown);
 }
 
+/* What FUSE is it? Its name says all that can be known of it. */
+static void look_at_fuse(struct dir_store *d)
+{
+	struct store *s = &d->base;
+	char type[64] = "fuse", source[64] = "";
+
+	(void)mount_of(d->fd, type, sizeof(type), source, sizeof(source));
+	switch (fuse_fit(type, source)) {
+	case FUSE_FIT:
+		return;
+	case FUSE_UNFIT:
+		(void)snprintf(s->unfit, sizeof(s->unfit),
+			       "%.70s is on %.24s, which hides from other hosts "
+			       "what it shows here: two could hold one lock; "
+			       "keep it on a local disk, NFS, SMB or sshfs",
+			       s->shown, type);
+		return;
+	case FUSE_UNKNOWN:
+		(void)snprintf(s->doubt, sizeof(s->doubt),
+			       "%.50s is on %.24s: nobody has tried whether "
+			       "that can keep other hosts out; see "
+			       "repolock-locations(7)",
+			       s->shown, type);
+	}
+}
+
 /* What the base says about everything below it. */
 static enum rc look_at_base(struct dir_store *d, struct err *e)
 {
 	const struct file_system *fs = file_system_of(d->fd);
 	struct stat st;
 
+	d->base.unfit[0] = '\0';
+	d->base.doubt[0] = '\0';
+	if (!fs && is_fuse(d->fd))
+		look_at_fuse(d);
 	if (fstat(d->fd, &st) < 0)
 		return err_sys(e, rc_of_errno(errno), errno, "%.180s",
 			       d->base.shown);

@@ -121,6 +121,17 @@ enum rc store_open(struct store **s, const char *scheme, const char *rest,
 	return RC_OK;
 }
 
+enum rc store_may_lock(const struct store *s, struct err *e)
+{
+	return s->unfit[0] == '\0' ? RC_OK
+				   : err_set(e, RC_UNSUPPORTED, "%s", s->unfit);
+}
+
+const char *store_warning(const struct store *s)
+{
+	return s->doubt[0] == '\0' ? NULL : s->doubt;
+}
+
 void store_close(struct store *s)
 {
 	if (s)

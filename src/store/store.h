@@ -188,7 +188,19 @@ struct store {
 	 * cache attributes; 0 where nothing stands between. Where it is not 0,
 	 * `watch` does not see what others do either. */
 	nsec lag;
+	/* Why no lock can be taken here: a listing may show what this host has
+	 * written before others see it, so that two hosts would hold it. What
+	 * others hold can be listed and removed all the same. "": none. */
+	char unfit[256];
+	/* What a holder should hear of this place; "": nothing. */
+	char doubt[256];
 };
+
+/* Before a lock is taken: RC_OK, or RC_UNSUPPORTED with the reason. */
+enum rc store_may_lock(const struct store *s, struct err *e);
+
+/* For lock.warning: s->doubt, or NULL; lent until close. */
+const char *store_warning(const struct store *s);
 
 /*
  * Open the store for a location's scheme ("", "lease", "file", later "sftp",
