@@ -341,7 +341,7 @@ TURNS
 	has 'local path'
 	sed -i 's/^version = 1/version = 7/' "$REPO/config"
 	expect 125 "$REPOLOCK" with-lock -r "$LOC" true
-	has 'version "7"'
+	has 'version 7;'
 	nothing_locked
 }
 

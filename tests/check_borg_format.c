@@ -331,6 +331,33 @@ START_TEST(a_host_is_shown_without_its_node)
 }
 END_TEST
 
+START_TEST(p7_9_an_error_about_a_roster_quotes_nothing_of_it)
+{
+	static const char text[] = "{\n\n\"shared\": root:secret:19000}";
+	struct borg_roster r;
+
+	ck_assert_int_eq(borg_roster_parse(&r, text, strlen(text), &e),
+			 RC_MALFORMED);
+	ck_assert_ptr_null(strstr(e.text, "root"));
+	ck_assert_ptr_null(strstr(e.text, "secret"));
+	ck_assert_ptr_nonnull(strstr(e.text, "line 3"));
+}
+END_TEST
+
+/* By recursion, a thread's small stack would not hold it. */
+START_TEST(p7_7_a_roster_is_not_followed_into_any_depth)
+{
+	struct borg_roster r;
+	char text[4096];
+
+	memset(text, '[', sizeof(text));
+	memcpy(text, "{\"x\":", 5);
+	ck_assert_int_eq(borg_roster_parse(&r, text, sizeof(text), &e),
+			 RC_MALFORMED);
+	ck_assert_ptr_nonnull(strstr(e.text, "nested more than 32 deep"));
+}
+END_TEST
+
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
 int main(void)
@@ -356,6 +383,8 @@ int main(void)
 	tcase_add_loop_test(
 		one, a_roster_that_some_borg_forgets_or_trips_over_is_malformed,
 		0, COUNT(bad_rosters));
+	tcase_add_test(one, p7_9_an_error_about_a_roster_quotes_nothing_of_it);
+	tcase_add_test(one, p7_7_a_roster_is_not_followed_into_any_depth);
 	tcase_add_test(two, an_object_is_read_and_written_byte_for_byte);
 	tcase_add_loop_test(two, other_orders_members_and_forms_of_time_are_read,
 			    0, COUNT(good_objects));

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "borg_fixture.h"
+#include "util/text.h"
 
 static struct lock *lock;
 
@@ -138,14 +139,35 @@ START_TEST(an_unknown_version_is_named)
 		       versions[_i]);
 	repo_write("config", text);
 	ck_assert_int_eq(open_at(with_repo("borg:@")), RC_UNSUPPORTED);
-	ck_assert_ptr_nonnull(strstr(e.text, "of version"));
+	(void)snprintf(text, sizeof(text), "of version %s;", versions[_i]);
+	if (versions[_i][strspn(versions[_i], "0123456789")] != '\0' ||
+	    versions[_i][0] == '\0')
+		text_copy(text, sizeof(text), "of a version that is no number");
+	ck_assert_ptr_nonnull(strstr(e.text, text));
 	repo_remove();
 	repo_make2();
 	repo_write("config/version", "5\n");
 	ck_assert_int_eq(open_at(with_repo("borg:@")), RC_UNSUPPORTED);
-	ck_assert_ptr_nonnull(strstr(e.text, "of version \"5\""));
+	ck_assert_ptr_nonnull(strstr(e.text, "of version 5;"));
 	repo_delete("config/version");
 	ck_assert_int_eq(open_at(with_repo("borg:@")), RC_UNSUPPORTED);
+}
+END_TEST
+
+/* A file that only root may read, moved to where a version is looked for. */
+START_TEST(p7_9_an_unknown_version_quotes_nothing_of_the_file)
+{
+	repo_make2();
+	repo_write("config/version", "root:secret:19000\n");
+	ck_assert_int_eq(open_at(with_repo("borg:@")), RC_UNSUPPORTED);
+	ck_assert_ptr_null(strstr(e.text, "secret"));
+	repo_write("config/version", "1234567\n");
+	ck_assert_int_eq(open_at(with_repo("borg:@")), RC_UNSUPPORTED);
+	ck_assert_ptr_null(strstr(e.text, "123456"));
+	/* What people need is said. */
+	repo_write("config/version", "12345\n");
+	ck_assert_int_eq(open_at(with_repo("borg:@")), RC_UNSUPPORTED);
+	ck_assert_ptr_nonnull(strstr(e.text, "12345"));
 }
 END_TEST
 
@@ -188,6 +210,7 @@ int main(void)
 	tcase_add_test(t, a_directory_that_is_no_borg_repository_is_named);
 	tcase_add_loop_test(t, an_unknown_version_is_named, 0,
 			    (int)(sizeof(versions) / sizeof(versions[0])));
+	tcase_add_test(t, p7_9_an_unknown_version_quotes_nothing_of_the_file);
 	tcase_add_test(t, only_the_version_of_the_repository_counts);
 	tcase_add_test(t, a_host_id_that_borg_1_cannot_write_is_refused);
 	srunner_run_all(runner, CK_ENV);

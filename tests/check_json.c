@@ -256,6 +256,19 @@ START_TEST(depth_has_its_limit)
 }
 END_TEST
 
+/* What is read may be root's, moved to where a record is looked for. */
+START_TEST(p7_9_an_error_gives_the_line_and_no_byte_of_the_text)
+{
+	static const char text[] = "{\n\"a\": root:secret:19000\n}";
+	struct json_doc *doc = NULL;
+
+	ck_assert_int_eq(json_parse(&doc, text, strlen(text), &e), RC_MALFORMED);
+	ck_assert_ptr_null(strstr(e.text, "root"));
+	ck_assert_ptr_null(strstr(e.text, "secret"));
+	ck_assert_ptr_nonnull(strstr(e.text, "line 2"));
+}
+END_TEST
+
 START_TEST(size_has_its_limit)
 {
 	struct json_doc *doc = NULL;
@@ -287,6 +300,7 @@ int main(void)
 	tcase_add_test(all, the_first_failure_is_kept);
 	tcase_add_test(all, members_are_found_by_name_and_type);
 	tcase_add_test(all, depth_has_its_limit);
+	tcase_add_test(all, p7_9_an_error_gives_the_line_and_no_byte_of_the_text);
 	tcase_add_test(all, size_has_its_limit);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

@@ -233,6 +233,46 @@ START_TEST(what_is_too_short_or_long_is_no_box)
 }
 END_TEST
 
+/* --- what errors say --- */
+
+static const char *const secrets[] = {
+	"root:secret:19000\n",
+	"{\n\"kdf\": secret}",
+	"{\"kdf\": \"secret\", \"N\": 2}",
+	"{\"kdf\": \"scrypt\", \"N\": \"secret\"}",
+	"{\"kdf\": \"scrypt\", \"N\": 2, \"r\": 1, \"p\": 1, \"salt\": "
+	"\"secret\"}",
+};
+
+/* What is called a key file may be root's, moved there. */
+START_TEST(p7_9_an_error_about_a_key_file_quotes_nothing_of_it)
+{
+	struct restic_key_file key;
+
+	ck_assert_int_ne(
+		restic_key_parse(&key, secrets[_i], strlen(secrets[_i]), &e),
+		RC_OK);
+	ck_assert_ptr_null(strstr(e.text, "secret"));
+	ck_assert_ptr_null(strstr(e.text, "root"));
+	ck_assert_uint_gt(strlen(e.text), 10);
+	if (_i == 1)
+		ck_assert_ptr_nonnull(strstr(e.text, "line 2"));
+}
+END_TEST
+
+/* By recursion, a thread's small stack would not hold it. */
+START_TEST(p7_7_a_key_file_is_not_followed_into_any_depth)
+{
+	struct restic_key_file key;
+	char text[4096];
+
+	memset(text, '[', sizeof(text));
+	ck_assert_int_eq(restic_key_parse(&key, text, sizeof(text), &e),
+			 RC_MALFORMED);
+	ck_assert_ptr_nonnull(strstr(e.text, "nested more than 32 deep"));
+}
+END_TEST
+
 /* --- scrypt's limits --- */
 
 static const struct {
@@ -657,6 +697,10 @@ int main(void)
 	tcase_add_loop_test(t,
 			    p7_8_scrypt_is_not_asked_for_what_no_key_file_needs,
 			    0, COUNT(kdfs));
+	tcase_add_loop_test(t,
+			    p7_9_an_error_about_a_key_file_quotes_nothing_of_it,
+			    0, COUNT(secrets));
+	tcase_add_test(t, p7_7_a_key_file_is_not_followed_into_any_depth);
 	tcase_add_test(t, p7_8_what_is_refused_is_told_with_its_figures);
 	tcase_add_test(t, p7_8_the_work_of_all_keys_is_counted_together);
 	tcase_add_loop_test(t, a_key_file_is_read_as_restic_reads_it, 0,

@@ -120,16 +120,19 @@ static enum rc not_borg(struct err *e, const char *path, const char *why)
 		       path, why);
 }
 
+/* Only a number is shown: what looks like a config may be another's file that
+ * was moved there. */
 static enum rc unknown_version(struct err *e, const char *path,
 			       const char *version)
 {
-	char shown[24];
+	size_t digits = strspn(version, "0123456789");
+	bool number = digits > 0 && digits < 6 && version[digits] == '\0';
 
-	text_printable(shown, sizeof(shown), version);
 	return err_set(e, RC_UNSUPPORTED,
-		       "%.100s is a borg repository of version \"%s\"; this "
-		       "repolock knows 1 and 2 (borg 1), 3 and 4 (borg 2)",
-		       path, shown);
+		       "%.100s is a borg repository of %s%s; this repolock "
+		       "knows version 1 and 2 (borg 1), 3 and 4 (borg 2)",
+		       path, number ? "version " : "a version that is no number",
+		       number ? version : "");
 }
 
 /* The value of `version` in section [repository]; false: no such section. */

@@ -163,7 +163,7 @@ static enum rc json_write_scalar(json_t *j, struct buf *into, struct err *e)
 	return buf_add(into, text, len, e);
 }
 
-/* jansson bounds the depth of what it parses, and so that of this. */
+/* What was parsed is shallow, and so is this. */
 static enum rc json_write(json_t *j, struct buf *into, struct err *e)
 {
 	switch (json_typeof(j)) {
@@ -238,13 +238,21 @@ static bool list_is_sound(const json_t *list)
 enum rc borg_roster_parse(struct borg_roster *r, const char *text, size_t len,
 			  struct err *e)
 {
-	json_error_t why;
-	json_t *top = json_loadb(text, len, 0, &why);
+	json_error_t why = { .line = 0 };
+	json_t *top;
 
-	*r = (struct borg_roster){ .top = top };
+	*r = (struct borg_roster){ 0 };
+	if (len == 0)
+		return err_set(e, RC_MALFORMED, "lock.roster is empty");
+	if (!json_is_shallow(text, len))
+		return err_set(e, RC_MALFORMED,
+			       "lock.roster is nested more than %d deep",
+			       JSON_DEPTH_MAX);
+	top = json_loadb(text, len, 0, &why);
+	r->top = top;
 	if (!top)
-		return err_set(e, RC_MALFORMED, "lock.roster is no JSON: %.80s",
-			       len == 0 ? "it is empty" : why.text);
+		return err_set(e, RC_MALFORMED,
+			       "lock.roster is no JSON (line %d)", why.line);
 	if (json_is_object(top) && list_is_sound(roster_list(r, LOCK_SHARED)) &&
 	    list_is_sound(roster_list(r, LOCK_EXCLUSIVE)))
 		return RC_OK;

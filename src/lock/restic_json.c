@@ -4,15 +4,21 @@
 #include <string.h>
 #include <strings.h>
 
+#include "util/json.h"
+
 enum rc restic_json_load(json_t **root, const char *text, size_t len,
 			 struct err *e)
 {
-	json_error_t where;
-	json_t *j = json_loadb(text, len, JSON_ALLOW_NUL, &where);
+	json_error_t where = { .line = 0 };
+	json_t *j;
 
+	if (!json_is_shallow(text, len))
+		return err_set(e, RC_MALFORMED, "JSON nested more than %d deep",
+			       JSON_DEPTH_MAX);
+	j = json_loadb(text, len, JSON_ALLOW_NUL, &where);
 	if (!j)
-		return err_set(e, RC_MALFORMED, "no valid JSON: %.100s",
-			       where.text);
+		return err_set(e, RC_MALFORMED, "no valid JSON (line %d)",
+			       where.line);
 	if (!json_is_object(j)) {
 		json_decref(j);
 		return err_set(e, RC_MALFORMED, "no JSON object");

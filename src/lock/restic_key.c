@@ -18,13 +18,9 @@ static enum rc take_kdf(struct restic_kdf *kdf, const json_t *root, struct err *
 	rc = restic_json_string(root, "kdf", &word, e);
 	if (rc)
 		return rc;
-	if (strcmp(word, "scrypt") != 0) {
-		char shown[40];
-
+	if (strcmp(word, "scrypt") != 0)
 		return err_set(e, RC_UNSUPPORTED,
-			       "its key derivation is \"%s\", not scrypt",
-			       text_printable(shown, sizeof(shown), word));
-	}
+			       "its key derivation is not scrypt");
 	rc = restic_json_whole(root, "N", 0, INT64_MAX, &n, e);
 	if (!rc)
 		rc = restic_json_whole(root, "r", 0, INT64_MAX, &r, e);

@@ -188,11 +188,7 @@ struct json_doc {
 	json_t *top;
 };
 
-/*
- * No deeper than JSON_DEPTH_MAX? Looked at before, as jansson goes down by
- * recursion, to 2048, which the worker's small stack may not hold.
- */
-static bool is_shallow(const char *text, size_t len)
+bool json_is_shallow(const char *text, size_t len)
 {
 	bool in_string = false;
 	int depth = 0;
@@ -225,13 +221,13 @@ enum rc json_parse(struct json_doc **doc, const char *text, size_t len,
 	if (len > JSON_SIZE_MAX)
 		return err_set(e, RC_MALFORMED, "JSON of more than %zu bytes",
 			       JSON_SIZE_MAX);
-	if (!is_shallow(text, len))
+	if (!json_is_shallow(text, len))
 		return err_set(e, RC_MALFORMED, "JSON nested more than %d deep",
 			       JSON_DEPTH_MAX);
 	top = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
 	if (!top)
-		return err_set(e, RC_MALFORMED, "JSON line %d: %s", why.line,
-			       why.text);
+		return err_set(e, RC_MALFORMED, "no valid JSON (line %d)",
+			       why.line);
 	if (!json_is_object(top)) {
 		json_decref(top);
 		return err_set(e, RC_MALFORMED, "JSON that is no object");

@@ -42,6 +42,15 @@ void json_out_null(struct json_out *j, const char *key);
 /* RFC 3339 in UTC with milliseconds; null where the time is 0. */
 void json_out_time(struct json_out *j, const char *key, struct wall value);
 
+/*
+ * What is read may be a file that somebody moved there and may not read: no
+ * error quotes it (jansson's own text would).
+ */
+
+/* No deeper than JSON_DEPTH_MAX? To be asked before jansson, which goes down
+ * by recursion, to 2048, which a thread's small stack may not hold. */
+bool json_is_shallow(const char *text, size_t len);
+
 struct json_doc; /* one parsed document, an object at its top */
 
 /*
