@@ -91,9 +91,9 @@ static void seal_master(struct restic_repo *repo, const char *password,
 	struct err e;
 
 	buf_init(&box, 4096);
-	base64(encrypt, repo->master.encrypt, 32);
-	base64(k, repo->master.mac_k, 16);
-	base64(r, repo->master.mac_r, 16);
+	base64(encrypt, repo->master->encrypt, 32);
+	base64(k, repo->master->mac_k, 16);
+	base64(r, repo->master->mac_r, 16);
 	snprintf(json, sizeof(json),
 		 "{\"mac\":{\"k\":\"%s\",\"r\":\"%s\"},\"encrypt\":\"%s\"}", k,
 		 r, encrypt);
@@ -141,7 +141,7 @@ void lab_set_config(const char *repository, const char *json)
 	struct err e;
 
 	buf_init(&box, 4096);
-	ck_assert_int_eq(restic_box_seal(repo->crypto, &repo->master, json,
+	ck_assert_int_eq(restic_box_seal(repo->crypto, repo->master, json,
 					 strlen(json), &box, &e),
 			 RC_OK);
 	snprintf(path, sizeof(path), "%s/config", repository);

@@ -12,6 +12,7 @@
 #include "cli/place.h"
 #include "cli/say.h"
 #include "lock/lock.h"
+#include "util/file.h"
 
 /* What the wrapped program does about the lock of its repository. */
 enum need { NEED_NOTHING, NEED_SHARED, NEED_EXCLUSIVE };
@@ -85,10 +86,11 @@ static bool same_place(const char *a, const char *b)
 /* The first line of a file, as restic's --repository-file has it. */
 static bool first_line(const char *file, char *line, size_t size)
 {
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	struct err ignored;
 	ssize_t len;
+	int fd;
 
-	if (fd < 0)
+	if (file_open_named(&fd, file, FILE_REGULAR, &ignored) != RC_OK)
 		return false;
 	len = read(fd, line, size - 1);
 	close(fd);

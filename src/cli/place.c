@@ -12,6 +12,7 @@
 #include "cli/ask.h"
 #include "cli/say.h"
 #include "lock/registry.h"
+#include "util/file.h"
 #include "util/text.h"
 
 #define NATIVE "repolock-native"
@@ -157,10 +158,11 @@ static bool is_directory(int at, const char *name)
 static bool begins_with(int at, const char *name, const char *text)
 {
 	char start[32] = "";
-	int fd = openat(at, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct err ignored;
 	ssize_t len;
+	int fd;
 
-	if (fd < 0)
+	if (file_open_below(&fd, at, name, &ignored) != RC_OK)
 		return false;
 	len = read(fd, start, sizeof(start) - 1);
 	close(fd);
@@ -173,7 +175,7 @@ static enum place_kind look_at(int at)
 {
 	struct stat st;
 
-	if (fstatat(at, "config", &st, 0) < 0)
+	if (fstatat(at, "config", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return PLACE_PLAIN;
 	if (S_ISDIR(st.st_mode))
 		return begins_with(at, "config/readme", "This is a Borg")
@@ -199,6 +201,21 @@ enum place_kind place_look(const struct location *location)
 	kind = look_at(at);
 	close(at);
 	return kind;
+}
+
+bool place_keys_are_ours(const struct location *location)
+{
+	int at = open(location->rest, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+	bool ours;
+
+	if (at < 0)
+		return false;
+	ours = fstatat(at, "keys", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+	       !(st.st_mode & (S_IWGRP | S_IWOTH));
+	close(at);
+	return ours;
 }
 
 const char *place_word(enum place_kind kind)

@@ -34,6 +34,11 @@ enum rc place_settle(const struct location *location, const struct options *o,
  * and at the first bytes of `config`; never fails. */
 enum place_kind place_look(const struct location *location);
 
+/* Are the keys of the restic repository at a bare path this user's alone?
+ * Otherwise somebody may have put them there, and neither the password nor its
+ * command is for them unless restic: was said. */
+bool place_keys_are_ours(const struct location *location);
+
 /* "restic", "borg": both the program's name and the scheme. */
 const char *place_word(enum place_kind kind);
 

@@ -60,6 +60,12 @@ static enum rc open_native(struct survey *s, enum place_kind kind, struct err *e
 
 	if (!scheme)
 		return RC_OK;
+	if (kind == PLACE_RESTIC && !place_keys_are_ours(&s->location))
+		return err_set(e, RC_DENIED,
+			       "its restic locks are not shown: others may have "
+			       "put its keys there, and no password is tried "
+			       "on those unasked; to see them: -r restic:%.110s",
+			       s->location.shown);
 	if (!scheme->ops && !s->no_native)
 		errand_elsewhere();
 	if (!scheme->ops)

@@ -78,6 +78,21 @@ void restic_crypto_close(struct restic_crypto *c)
 	free(c);
 }
 
+struct restic_keys *restic_keys_new(void)
+{
+	struct restic_keys *keys = sodium_malloc(sizeof(*keys));
+
+	if (keys)
+		sodium_memzero(keys, sizeof(*keys));
+	return keys;
+}
+
+void restic_keys_free(struct restic_keys *keys)
+{
+	if (keys)
+		sodium_free(keys);
+}
+
 /* --- scrypt --- */
 
 struct restic_budget restic_budget_whole(void)

@@ -36,6 +36,13 @@ struct restic_keys {
 	unsigned char mac_r[16]; /* as stored: Poly1305 itself clamps it */
 };
 
+/*
+ * Zeroed room for keys that are kept: of its own pages, locked where that is
+ * allowed, not in a core dump. NULL: no memory. Only with a restic_crypto.
+ */
+struct restic_keys *restic_keys_new(void);
+void restic_keys_free(struct restic_keys *keys); /* wipes; accepts NULL */
+
 /* The algorithms, fetched once. */
 struct restic_crypto;
 

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/file.h"
 #include "util/text.h"
 
 /* Unset and empty are the same to restic. */
@@ -150,19 +151,24 @@ static enum rc add_text_file(struct buf *out, const struct buf *file,
 	return rc;
 }
 
+static enum rc read_output(struct buf *out, int fd, const struct call *call,
+			   struct err *e);
+
 /* `name` is the variable that named the file. */
 static enum rc read_text_file(struct buf *out, const char *name,
-			      const char *path, struct err *e)
+			      const char *path, enum file_kind kind,
+			      const struct call *call, struct err *e)
 {
 	struct buf file;
 	enum rc rc;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd;
 
-	if (fd < 0)
-		return err_sys(e, rc_of_errno(errno), errno, "%s: %.120s", name,
-			       path);
+	rc = file_open_named(&fd, path, kind, e);
+	if (rc)
+		return err_context(e, rc, "%s", name);
 	buf_init(&file, RESTIC_TEXT_MAX);
-	rc = buf_read_fd(&file, fd, e);
+	/* Of a pipe the other end may take its time. */
+	rc = read_output(&file, fd, call, e);
 	if (!rc)
 		rc = add_text_file(out, &file, e);
 	if (rc)
@@ -234,7 +240,8 @@ enum rc restic_place(struct buf *path, const char *rest, struct err *e)
 			       "which repository? Say restic:PATH, or set "
 			       "RESTIC_REPOSITORY or RESTIC_REPOSITORY_FILE");
 	buf_init(&text, RESTIC_TEXT_MAX);
-	rc = read_text_file(&text, "RESTIC_REPOSITORY_FILE", file, e);
+	rc = read_text_file(&text, "RESTIC_REPOSITORY_FILE", file, FILE_REGULAR,
+			    &CALL_UNLIMITED, e);
 	if (!rc && text.len == 0)
 		rc = err_set(e, RC_MALFORMED,
 			     "RESTIC_REPOSITORY_FILE: %.120s is empty", file);
@@ -455,7 +462,8 @@ enum rc restic_password(struct buf *password, bool none,
 	if (command)
 		rc = from_command(password, command, call, e);
 	else if (file)
-		rc = read_text_file(password, "RESTIC_PASSWORD_FILE", file, e);
+		rc = read_text_file(password, "RESTIC_PASSWORD_FILE", file,
+				    FILE_OR_PIPE, call, e);
 	else
 		rc = buf_add(password, text, strlen(text), e);
 	if (!rc && password->len == 0)

@@ -1,10 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "lock/restic_json.h"
 
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "util/json.h"
+
+/* The master key is JSON as well, and jansson frees its pieces as they are. */
+static void wipe_and_free(void *memory)
+{
+	if (memory)
+		explicit_bzero(memory, malloc_usable_size(memory));
+	free(memory);
+}
+
+static pthread_once_t allocation_once = PTHREAD_ONCE_INIT;
+
+static void choose_allocation(void)
+{
+	json_set_alloc_funcs(malloc, wipe_and_free);
+}
 
 enum rc restic_json_load(json_t **root, const char *text, size_t len,
 			 struct err *e)
@@ -15,6 +33,7 @@ enum rc restic_json_load(json_t **root, const char *text, size_t len,
 	if (!json_is_shallow(text, len))
 		return err_set(e, RC_MALFORMED, "JSON nested more than %d deep",
 			       JSON_DEPTH_MAX);
+	(void)pthread_once(&allocation_once, choose_allocation);
 	j = json_loadb(text, len, JSON_ALLOW_NUL, &where);
 	if (!j)
 		return err_set(e, RC_MALFORMED, "no valid JSON (line %d)",

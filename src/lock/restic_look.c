@@ -128,7 +128,7 @@ static enum rc decode(struct restic_repo *repo, struct restic_record *record,
 
 	buf_init(&plain, RESTIC_PLAIN_MAX);
 	buf_init(&json, RESTIC_PLAIN_MAX);
-	rc = restic_box_open(repo->crypto, &repo->master, buf_text(box),
+	rc = restic_box_open(repo->crypto, repo->master, buf_text(box),
 			     box->len, &plain, e);
 	if (!rc)
 		rc = restic_inner_decode(repo->config.version, buf_text(&plain),
@@ -206,7 +206,7 @@ enum rc restic_look_seal(struct restic_repo *repo,
 	buf_init(&json, RESTIC_PLAIN_MAX);
 	rc = restic_record_write(record, &json, e);
 	if (!rc)
-		rc = restic_box_seal(repo->crypto, &repo->master,
+		rc = restic_box_seal(repo->crypto, repo->master,
 				     buf_text(&json), json.len, box, e);
 	if (!rc)
 		rc = restic_id_of(id, box, e);

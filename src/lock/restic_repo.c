@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "lock/restic_env.h"
 #include "util/hash.h"
@@ -10,11 +11,15 @@
 
 enum { FILE_MAX = 64 * 1024, PROMPTS = 3, ID_SIZE = 65 };
 
+/* restic follows these to another disk, and so must who locks for it. */
+static const char *const links[] = { "keys", "locks", NULL };
+
 /* As restic's local backend writes: read-only files, never seen half done. */
 static const struct store_manners manners = {
 	.file_mode = 0440,
 	.dir_mode = 0770,
 	.group_of = "config",
+	.links = links,
 	.durable = true,
 	.temporary = "%s-tmp-%s",
 };
@@ -167,7 +172,7 @@ static enum rc try_key(struct restic_repo *repo, const char *id,
 	if (rc == RC_DENIED)
 		rc = RC_EXISTS;
 	else if (!rc)
-		rc = restic_master_parse(&repo->master, buf_text(&master),
+		rc = restic_master_parse(repo->master, buf_text(&master),
 					 master.len, e);
 	explicit_bzero(&user, sizeof(user));
 	buf_release(&master);
@@ -298,7 +303,7 @@ static enum rc open_config(struct restic_repo *repo, const struct buf *box,
 	enum rc rc;
 
 	buf_init(&plain, FILE_MAX);
-	rc = restic_box_open(repo->crypto, &repo->master, buf_text(box),
+	rc = restic_box_open(repo->crypto, repo->master, buf_text(box),
 			     box->len, &plain, e);
 	if (!rc)
 		rc = restic_config_parse(&repo->config, buf_text(&plain),
@@ -339,6 +344,8 @@ enum rc restic_repo_open(struct restic_repo *repo, const char *rest,
 	struct buf path, config;
 	enum rc rc;
 
+	/* Of ours alone: what is executed later begins anew. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	buf_init(&path, RESTIC_TEXT_MAX);
 	buf_init(&config, FILE_MAX);
 	rc = restic_place(&path, rest, e);
@@ -350,6 +357,10 @@ enum rc restic_repo_open(struct restic_repo *repo, const char *rest,
 	if (!rc)
 		rc = restic_crypto_open(&repo->crypto, e);
 	if (!rc)
+		repo->master = restic_keys_new();
+	if (!rc && !repo->master)
+		rc = err_set(e, RC_RETRY, "out of memory");
+	if (!rc)
 		rc = unlock_master(repo, wish, call, e);
 	if (!rc)
 		rc = open_config(repo, &config, e);
@@ -360,7 +371,7 @@ enum rc restic_repo_open(struct restic_repo *repo, const char *rest,
 
 void restic_repo_close(struct restic_repo *repo)
 {
-	explicit_bzero(&repo->master, sizeof(repo->master));
+	restic_keys_free(repo->master);
 	restic_crypto_close(repo->crypto);
 	store_close(repo->store);
 	*repo = (struct restic_repo){ 0 };

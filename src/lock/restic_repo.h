@@ -3,7 +3,8 @@
  * An opened restic repository: its store, and its master key, found by trying
  * the password on the key files. Nothing is written by opening it. The
  * password is asked for, tried and wiped within open; the master key is kept
- * (every refresh needs it) and wiped by close.
+ * (every refresh needs it) and wiped by close. From open on no core of this
+ * process is dumped, and no process of its user reads its memory.
  */
 #ifndef LOCK_RESTIC_REPO_H
 #define LOCK_RESTIC_REPO_H
@@ -20,7 +21,7 @@ enum { RESTIC_KEYS_TRIED = 20 };
 struct restic_repo {
 	struct store *store;
 	struct restic_crypto *crypto;
-	struct restic_keys master;
+	struct restic_keys *master;
 	struct restic_config config;
 };
 

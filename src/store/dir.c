@@ -105,6 +105,15 @@ static void cut_at_link(const struct dir_store *d, char *name)
 	}
 }
 
+static bool may_be_link(const struct dir_store *d, const char *part)
+{
+	const char *const *links = d->base.manners.links;
+
+	while (links && *links && strcmp(*links, part) != 0)
+		links++;
+	return links && *links;
+}
+
 /* The sentence for a failed system call on `name`, with the next step. */
 static enum rc refuse(const struct dir_store *d, const char *name, int sys,
 		      struct err *e)
@@ -138,7 +147,11 @@ static enum rc refuse(const struct dir_store *d, const char *name, int sys,
 		return rc;
 	case ELOOP:
 		cut_at_link(d, part);
-		why = "a symbolic link, which is not followed; remove it";
+		why = may_be_link(d, part)
+			      ? "a symbolic link, which is only followed to a "
+				"directory of its own and this one's owner"
+			      : "a symbolic link, which is not followed; "
+				"remove it";
 		break;
 	case ENOTDIR:
 		why = "a file stands where a directory is needed; move it away";
@@ -282,6 +295,38 @@ static int walk(int base, const char *path, int flags)
 	}
 }
 
+/* Is the first of these parts one that may be a link, and is it one? */
+static bool is_known_link(const struct dir_store *d, const char *path,
+			  char part[NAME_ROOM], struct stat *st)
+{
+	size_t len = strcspn(path, "/");
+
+	memcpy(part, path, len);
+	part[len] = '\0';
+	return may_be_link(d, part) &&
+	       fstatat(d->fd, part, st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISLNK(st->st_mode);
+}
+
+/* Where such a link leads, if it and that directory are of the base's owner:
+ * nobody else can have a lock written, or a key read, elsewhere. */
+static int follow_link(const struct dir_store *d, const char *part,
+		       const struct stat *link)
+{
+	struct stat st;
+	int fd = openat(d->fd, part, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	if (link->st_uid == d->uid && fstat(fd, &st) == 0 && st.st_uid == d->uid)
+		return fd;
+	(void)close(fd);
+	errno = ELOOP;
+	return -1;
+}
+
+static int open_beneath(int base, const char *path, int flags);
+
 /*
  * Below the base, through no symbolic link: that is ELOOP. EAGAIN: somebody
  * renames in the way again and again, or whoever keeps a lease on the file
@@ -289,6 +334,26 @@ static int walk(int base, const char *path, int flags)
  * be looked at now.
  */
 static int open_below(const struct dir_store *d, const char *path, int flags)
+{
+	char part[NAME_ROOM];
+	struct stat link;
+	int at, fd, sys;
+
+	if (!is_known_link(d, path, part, &link))
+		return open_beneath(d->fd, path, flags);
+	at = follow_link(d, part, &link);
+	if (at < 0)
+		return -1;
+	path += strlen(part);
+	path += strspn(path, "/");
+	fd = open_beneath(at, *path == '\0' ? "." : path, flags);
+	sys = errno;
+	(void)close(at);
+	errno = sys;
+	return fd;
+}
+
+static int open_beneath(int base, const char *path, int flags)
 {
 	struct open_how how = {
 		.flags = (unsigned)(flags | O_CLOEXEC),
@@ -298,13 +363,72 @@ static int open_below(const struct dir_store *d, const char *path, int flags)
 	long fd;
 
 	do
-		fd = syscall(SYS_openat2, d->fd, path, &how, sizeof(how));
+		fd = syscall(SYS_openat2, base, path, &how, sizeof(how));
 	while (fd < 0 && (errno == EINTR || errno == EAGAIN) &&
 	       ++tries < OPEN_TRIES);
 	/* Sandboxes that do not know a call answer EPERM. */
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
-		return walk(d->fd, path, flags);
+		return walk(base, path, flags);
 	return (int)fd;
+}
+
+/* Another description of an open file, whatever its name means by now. */
+static int open_again(int fd, int flags)
+{
+	char self[40];
+	int again, tries = 0;
+
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	do
+		again = open(self, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	while (again < 0 && errno == EINTR && ++tries < OPEN_TRIES);
+	return again;
+}
+
+/*
+ * Open what is held by `seen` (O_PATH, which opens nothing) for reading, if it
+ * is a regular file. Looked at first: opening a device may do something, as a
+ * watchdog that reboots the machine. ENXIO: it is something else; ENOSYS: it
+ * is one, but without /proc it has only its name. Takes seen.
+ */
+static int open_seen(int seen)
+{
+	struct stat st;
+	int fd = -1, sys;
+
+	if (seen < 0)
+		return -1;
+	if (fstat(seen, &st) == 0) {
+		if (S_ISREG(st.st_mode))
+			fd = open_again(seen, O_RDONLY);
+		else
+			errno = S_ISLNK(st.st_mode) ? ELOOP : ENXIO;
+		if (fd < 0 && errno == ENOENT)
+			errno = ENOSYS;
+	}
+	sys = errno;
+	(void)close(seen);
+	errno = sys;
+	return fd;
+}
+
+static int open_leaf(int dir, const char *leaf)
+{
+	const int flags = O_NOFOLLOW | O_CLOEXEC;
+	int fd = open_seen(openat(dir, leaf, flags | O_PATH));
+
+	if (fd >= 0 || errno != ENOSYS)
+		return fd;
+	return openat(dir, leaf, flags | O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
+
+static int open_regular(const struct dir_store *d, const char *name)
+{
+	int fd = open_seen(open_below(d, name, O_PATH));
+
+	if (fd >= 0 || errno != ENOSYS)
+		return fd;
+	return open_below(d, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
 
 /* Where an object is: the directory above it, and its name there. */
@@ -965,18 +1089,18 @@ static enum rc dir_get(struct store *s, const char *name, struct buf *into,
 	(void)call;
 	if (rc != RC_OK)
 		return rc;
-	fd = open_below(d, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	fd = open_regular(d, name);
 	if (fd < 0) {
-		rc = refuse(d, name, errno, e);
-		if (rc == RC_DENIED && tag)
+		rc = errno == ENXIO
+			     ? err_set(e, RC_MALFORMED,
+				       "%.100s/%.80s is no file", s->shown, name)
+			     : refuse(d, name, errno, e);
+		if ((rc == RC_DENIED || rc == RC_MALFORMED) && tag)
 			tag_unopened(d, name, tag);
 		return rc;
 	}
 	if (fstat(fd, &st) < 0)
 		rc = refuse(d, name, errno, e);
-	else if (!S_ISREG(st.st_mode))
-		rc = err_set(e, RC_MALFORMED, "%.100s/%.80s is no file",
-			     s->shown, name);
 	else if ((rc = buf_read_fd(into, fd, e)) != RC_OK)
 		rc = err_context(e, rc, "%.100s/%.80s", s->shown, name);
 	if ((rc == RC_OK || rc == RC_MALFORMED) && tag)
@@ -1185,9 +1309,7 @@ static bool stat_fresh(const struct dir_store *d, int dir, const char *leaf,
 	int fd;
 
 	if (d->base.lag > 0) {
-		fd = openat(dir, leaf,
-			    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
-				    O_CLOEXEC);
+		fd = open_leaf(dir, leaf);
 		if (fd >= 0) {
 			done = fstat(fd, st) == 0;
 			(void)close(fd);
@@ -1289,15 +1411,6 @@ static enum rc replaced(const struct dir_store *d, const char *name,
 {
 	return err_set(e, RC_ABSENT, "%.100s/%.80s was replaced by another",
 		       d->base.shown, name);
-}
-
-/* Another description of an open file, whatever its name means by now. */
-static int open_again(int fd, int flags)
-{
-	char self[40];
-
-	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	return open(self, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 /*
@@ -1621,14 +1734,15 @@ static enum rc dir_probe(struct store *s, const char *name,
 	if (rc != RC_OK)
 		return rc;
 	*found = STORE_PROBE_BLIND;
-	fd = open_below(d, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	fd = open_regular(d, name);
 	if (fd < 0)
-		return errno == EACCES || errno == EPERM || errno == EAGAIN
+		return errno == EACCES || errno == EPERM || errno == EAGAIN ||
+				       errno == ENXIO
 			       ? RC_OK
 			       : refuse(d, name, errno, e);
 	if (fstat(fd, &st) < 0)
 		rc = refuse(d, name, errno, e);
-	else if (S_ISREG(st.st_mode) && sees_locks(d, fd, st.st_dev))
+	else if (sees_locks(d, fd, st.st_dev))
 		*found = probe_open(fd);
 	(void)close(fd);
 	return rc;
@@ -1663,11 +1777,12 @@ static enum rc dir_await(struct store *s, const char *name, nsec span,
 	*gone = rc == RC_ABSENT;
 	if (rc != RC_OK)
 		return rc == RC_ABSENT ? RC_OK : rc;
-	fd = openat(p.dir, p.leaf,
-		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	fd = open_leaf(p.dir, p.leaf);
 	*gone = fd < 0 && errno == ENOENT;
 	if (fd >= 0)
 		rc = await_open(d, &p, fd, span, gone, call, e);
+	else if (errno == ENXIO)
+		rc = unseen_lock(d, p.leaf, e);
 	else if (!*gone)
 		rc = refuse(d, name, errno, e);
 	if (fd >= 0)

@@ -71,6 +71,9 @@ struct store_manners {
 	 * not there, the group's bits are taken off both modes. Looked at once,
 	 * by open. NULL: the modes are meant as they are. */
 	const char *group_of;
+	/* Directories of the base that may be symbolic links, to directories of
+	 * the base's owner; ended by NULL. NULL: no link is followed. */
+	const char *const *links;
 	bool durable; /* fsync the object and its directory */
 	/* Temporary name for NAME: printf format with one %s for the last part
 	 * of NAME and one %s for 9 random decimal digits; NULL: the driver's
