@@ -161,7 +161,7 @@ PYTHON
 }
 
 @test "7.4 what names the repository or the password may be no device" {
-	export RESTIC_PASSWORD=
+	export RESTIC_PASSWORD=''
 	RESTIC_PASSWORD_FILE=/dev/ptmx expect 125 lock true
 	has 'RESTIC_PASSWORD_FILE: /dev/ptmx is a device, not a regular file'
 	mkfifo "$T/pipe"
@@ -234,7 +234,7 @@ PYTHON
 
 @test "7.8 on a bare path no key of anybody else is tried, nor his command run" {
 	needs_root
-	export RESTIC_PASSWORD= RESTIC_PASSWORD_COMMAND="$T/command"
+	export RESTIC_PASSWORD='' RESTIC_PASSWORD_COMMAND="$T/command"
 	printf '#!/bin/sh\n: >"%s/ran"\necho geheim\n' "$T" >"$T/command"
 	chmod +x "$T/command"
 	expect 0 "$REPOLOCK" list-locks -r "$REPO"
