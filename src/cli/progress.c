@@ -320,6 +320,14 @@ static void add_holder(struct text *t, const struct progress *p,
 	/* What with_lock.c refuses, where the environment was cleaned. */
 	if (held_by_ancestor(lock))
 		text_add(t, "; this call is a part of that and waits for itself");
+	if (lock->unjudged > 0) {
+		text_addf(t,
+			  "; %u more were not looked at; if nobody holds them: "
+			  "repolock unlock -r ",
+			  lock->unjudged);
+		text_add_part(t, p->location, MOST_OF_LOCATION);
+		text_add(t, " --force --all");
+	}
 	if (lock->sure_in <= 0)
 		return;
 	duration_show(span, sizeof(span), lock->sure_in);

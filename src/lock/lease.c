@@ -464,8 +464,8 @@ static void sweep_temporary(struct lease *l, const struct lease_name *name,
 	if (lease_probe(l, name, &vanished, call) == STORE_PROBE_TAKEN ||
 	    vanished || lease_unchanged(l, name, call) < l->ttl + l->store->lag)
 		return;
-	lease_looks_forget(&l->looks, name->uuid);
-	(void)lease_delete(l, name, call, &kept);
+	if (lease_delete(l, name, call, &kept) == RC_OK)
+		lease_looks_forget(&l->looks, name->uuid);
 }
 
 /* What nobody needs any more. Here and not while acquiring, where a command

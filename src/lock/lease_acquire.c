@@ -21,6 +21,10 @@
 #define LOOK_NONBLOCK NSEC_PER_SEC
 enum { LOOKS_LEAST = 5, ROUNDS_MOST = 1000 };
 
+/* So many claims are judged at one look. More are the work of somebody who
+ * wants to keep us busy, or of a fault: those beyond count as live. */
+enum { JUDGED_MOST = 256 };
+
 /* Between looks, and after a withdrawal, doubling. */
 #define PAUSE_FIRST NSEC_PER_MSEC
 #define PAUSE_MOST (64 * NSEC_PER_MSEC)
@@ -47,6 +51,8 @@ struct standing {
 	bool undecided;     /* live claims conflict with each other */
 	bool vanished;      /* one went while it was judged: look again */
 	unsigned conflicts; /* claims in the way by name, live or not */
+	unsigned judged;
+	unsigned unjudged; /* taken for live, there are too many */
 	struct lease_verdict exclusive_verdict;
 	struct lease_verdict shared_verdict;
 };
@@ -66,6 +72,12 @@ static bool judged_live(struct lease *l, struct lease_name *name,
 		*v = (struct lease_verdict){ .fate = LEASE_LIVE };
 		return true;
 	}
+	if (s->judged == JUDGED_MOST) {
+		s->unjudged++;
+		*v = (struct lease_verdict){ .fate = LEASE_LIVE };
+		return true;
+	}
+	s->judged++;
 	lease_judge(l, name, v, call);
 	name->stale = v->fate == LEASE_STALE;
 	s->vanished = s->vanished || v->fate == LEASE_VANISHED;
@@ -83,18 +95,24 @@ static void weigh_exclusive(struct lease *l, struct lease_name *name,
 	s->undecided = s->undecided || s->exclusive;
 	s->outranked = s->outranked || l->claim.there == LEASE_GONE ||
 		       lease_outranks(name, &l->claim.name);
+	if (s->unjudged > 0 && s->exclusive)
+		return; /* the one that is named was looked at */
 	s->exclusive = name;
 	s->exclusive_verdict = v;
 }
 
-/* One live shared claim is as good as many, and judging may cost. */
+/* One shared claim that is seen to live is as good as many, and judging costs.
+ * Those that have to be watched are watched all at once. */
 static void weigh_shared(struct lease *l, struct lease_name *name,
 			 struct standing *s, const struct call *call)
 {
 	struct lease_verdict v;
 
 	s->conflicts += l->wish.mode == LOCK_EXCLUSIVE;
-	if (s->shared || !judged_live(l, name, &v, s, call))
+	if ((s->shared && s->shared_verdict.alive == LOCK_ALIVE_YES) ||
+	    !judged_live(l, name, &v, s, call))
+		return;
+	if (s->unjudged > 0 && s->shared)
 		return;
 	s->shared = name;
 	s->shared_verdict = v;
@@ -317,9 +335,11 @@ static void break_stale(struct lease *l, const struct call *call)
 
 		if (!name->stale)
 			continue;
-		lease_looks_forget(&l->looks, name->uuid);
 		rc = lease_bury(l, name, call, &kept);
-		if (rc != RC_OK && rc != RC_ABSENT)
+		/* While it stays, its proof is not to be had anew each time. */
+		if (rc == RC_OK || rc == RC_ABSENT)
+			lease_looks_forget(&l->looks, name->uuid);
+		else
 			(void)snprintf(l->warning, sizeof(l->warning),
 				       "the stale lock %.8s stays: %.100s",
 				       name->uuid, kept.text);
@@ -374,6 +394,7 @@ static enum rc busy(struct lease *l, const struct attempt *a,
 	if (claim) {
 		holder->alive = v->alive;
 		holder->sure_in = v->sure_in;
+		holder->unjudged = a->s.unjudged;
 	}
 	if (a->place_ahead) {
 		(void)lease_set_ahead(l, a->place_ahead);

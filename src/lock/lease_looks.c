@@ -12,23 +12,25 @@
 
 #include "util/text.h"
 
-/* A claim is renewed, gone or stale long before: TTLs end at a day. */
+/* A claim is renewed, gone or stale long before: TTLs end at a day. One that
+ * is stale and stays, since it cannot be removed, is looked at again. */
 #define REMEMBERED_FOR (25 * 3600)
 
-enum { FILE_SIZE_MAX = 512 };
+/* So many are remembered by one run. Whoever fills a directory with claims
+ * shall not fill another one with what we know about them. */
+enum { REMEMBERED_MOST = 64 };
+
+enum { FILE_SIZE_MAX = 512, NAME_SIZE_MAX = 64 };
 
 void lease_looks_init(struct lease_looks *looks, const struct self *self)
 {
-	/* Nobody changes it. NOLINTNEXTLINE(concurrency-mt-unsafe) */
-	const char *given = getenv("XDG_RUNTIME_DIR");
-
-	*looks = (struct lease_looks){ .self = self, .runtime = given };
-	if (!given && geteuid() == 0)
-		looks->runtime = "/run";
+	*looks = (struct lease_looks){ .self = self, .directory = -1 };
 }
 
 void lease_looks_release(struct lease_looks *looks)
 {
+	if (looks->directory >= 0)
+		(void)close(looks->directory);
 	free(looks->looks);
 	lease_looks_init(looks, looks->self);
 }
@@ -44,30 +46,74 @@ static bool ours_alone(int fd)
 	       (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
-/* The directory of the files, made if missing; -1: none. */
-static int open_directory(const struct lease_looks *looks)
+static int keep_if_ours(int fd)
 {
-	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-	const char *runtime = looks->runtime;
-	int base, fd = -1;
+	if (fd < 0 || ours_alone(fd))
+		return fd;
+	(void)close(fd);
+	return -1;
+}
 
-	if (!runtime || runtime[0] != '/')
+/* A directory below another one, made if missing. Closes `at`. */
+static int descend(int at, const char *name)
+{
+	int fd;
+
+	if (at < 0)
 		return -1;
-	base = open(runtime, flags);
-	if (base < 0)
+	(void)mkdirat(at, name, 0700);
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	(void)close(at);
+	return keep_if_ours(fd);
+}
+
+/* Every directory on the way has to be ours alone: in another's (sudo that
+ * keeps the environment) a directory of ours may have been moved to the name,
+ * to be swept. -1: it is not, or not there. */
+static int open_base(const char *path)
+{
+	if (!path || path[0] != '/')
 		return -1;
-	/* In another's directory (sudo that keeps XDG_RUNTIME_DIR) a directory
-	 * of ours may have been moved to the name, to be swept. */
-	if (ours_alone(base)) {
-		(void)mkdirat(base, "repolock", 0700);
-		fd = openat(base, "repolock", flags | O_NOFOLLOW);
-	}
-	(void)close(base);
-	if (fd >= 0 && !ours_alone(fd)) {
-		(void)close(fd);
-		return -1;
-	}
+	return keep_if_ours(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+static int open_environment(const char *name)
+{
+	/* Nobody changes it. NOLINTNEXTLINE(concurrency-mt-unsafe) */
+	return open_base(getenv(name));
+}
+
+/* cron sets HOME and nothing else. */
+static int open_any(void)
+{
+	int fd = descend(open_environment("XDG_RUNTIME_DIR"), "repolock");
+
+	if (fd < 0 && geteuid() == 0)
+		fd = descend(open_base("/run"), "repolock");
+	if (fd < 0)
+		fd = descend(open_environment("XDG_STATE_HOME"), "repolock");
+	if (fd < 0)
+		fd = descend(descend(descend(open_environment("HOME"), ".local"),
+				     "state"),
+			     "repolock");
 	return fd;
+}
+
+/* The directory of the files, opened once; -1: there is none. */
+static int directory_of(struct lease_looks *looks)
+{
+	if (!looks->sought && looks->self->boot_id[0] != '\0')
+		looks->directory = open_any();
+	looks->sought = true;
+	return looks->directory;
+}
+
+/* Hosts may share a home: each has its own files. */
+static void file_name(const struct lease_looks *looks, const char *uuid,
+		      char out[NAME_SIZE_MAX])
+{
+	(void)snprintf(out, NAME_SIZE_MAX, "%.36s.%.8s", uuid,
+		       looks->self->boot_id);
 }
 
 /* One line that holds everything but the first look itself. */
@@ -102,21 +148,20 @@ static bool read_line(int dir, const char *name, char *out, size_t size)
  * The remembered first look, if it was one at the very same thing on this
  * boot. Nothing that lies ahead of now is believed.
  */
-static bool recall(const struct lease_looks *looks, struct lease_look *look,
+static bool recall(struct lease_looks *looks, struct lease_look *look,
 		   struct boot now)
 {
-	char wanted[FILE_SIZE_MAX], found[FILE_SIZE_MAX];
-	int dir = open_directory(looks);
-	bool read;
+	char wanted[FILE_SIZE_MAX], found[FILE_SIZE_MAX], name[NAME_SIZE_MAX];
+	int dir = directory_of(looks);
 	int64_t first;
 	size_t len;
 	char *end;
 
 	if (dir < 0)
 		return false;
-	read = read_line(dir, look->uuid, found, sizeof(found));
-	(void)close(dir);
-	if (!read || !describe(looks, look, wanted, sizeof(wanted)))
+	file_name(looks, look->uuid, name);
+	if (!read_line(dir, name, found, sizeof(found)) ||
+	    !describe(looks, look, wanted, sizeof(wanted)))
 		return false;
 	len = strlen(wanted);
 	if (strncmp(found, wanted, len) != 0)
@@ -125,6 +170,8 @@ static bool recall(const struct lease_looks *looks, struct lease_look *look,
 	if (end == found + len || *end != '\n' || first <= 0 || first > now.ns)
 		return false;
 	look->first.ns = first;
+	/* It is still of use: the sweep takes those that are not. */
+	(void)utimensat(dir, name, NULL, AT_SYMLINK_NOFOLLOW);
 	return true;
 }
 
@@ -151,36 +198,35 @@ static void sweep(int dir)
 	(void)closedir(d);
 }
 
-static void remember(const struct lease_looks *looks,
-		     const struct lease_look *look)
+static void remember(struct lease_looks *looks, const struct lease_look *look)
 {
-	char line[FILE_SIZE_MAX], temporary[LEASE_UUID_SIZE + 16];
-	int dir = open_directory(looks);
+	char line[FILE_SIZE_MAX], name[NAME_SIZE_MAX];
+	char temporary[NAME_SIZE_MAX + 16];
+	int dir = directory_of(looks);
 	size_t len;
 	int fd;
 
-	if (dir < 0)
+	if (dir < 0 || looks->remembered == REMEMBERED_MOST ||
+	    !describe(looks, look, line, sizeof(line) - 24))
 		return;
-	sweep(dir);
-	if (!describe(looks, look, line, sizeof(line) - 24))
-		goto out;
+	if (looks->remembered++ == 0)
+		sweep(dir);
 	len = strlen(line);
 	(void)snprintf(line + len, sizeof(line) - len, "%" PRId64 "\n",
 		       look->first.ns);
 	len = strlen(line);
-	(void)snprintf(temporary, sizeof(temporary), "%s.%d", look->uuid,
+	file_name(looks, look->uuid, name);
+	(void)snprintf(temporary, sizeof(temporary), "%s.%d", name,
 		       (int)getpid());
 	fd = openat(dir, temporary,
 		    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		goto out;
+		return;
 	/* Written whole or not at all: half a number would be another time. */
 	if (write(fd, line, len) != (ssize_t)len ||
-	    renameat(dir, temporary, dir, look->uuid) < 0)
+	    renameat(dir, temporary, dir, name) < 0)
 		(void)unlinkat(dir, temporary, 0);
 	(void)close(fd);
-out:
-	(void)close(dir);
 }
 
 /* --- looks --- */
@@ -237,14 +283,13 @@ nsec lease_looks_note(struct lease_looks *looks, struct lease_look *look,
 void lease_looks_forget(struct lease_looks *looks, const char *uuid)
 {
 	struct lease_look *old = find(looks, uuid);
-	int dir;
+	char name[NAME_SIZE_MAX];
 
 	if (!old)
 		return;
 	*old = looks->looks[--looks->count];
-	dir = open_directory(looks);
-	if (dir >= 0) {
-		(void)unlinkat(dir, uuid, 0);
-		(void)close(dir);
-	}
+	if (directory_of(looks) < 0)
+		return;
+	file_name(looks, uuid, name);
+	(void)unlinkat(looks->directory, name, 0);
 }

@@ -5,7 +5,8 @@
  * not outlive the boot, so that tries by a `-n` from cron, none of which
  * looks long enough, can together prove a claim stale.
  *
- * The files are below $XDG_RUNTIME_DIR, or for root without one /run; only
+ * The files are in repolock/ below $XDG_RUNTIME_DIR, root's /run,
+ * $XDG_STATE_HOME or ~/.local/state, whichever is first to be there; only
  * a directory that nobody else can write to is believed. Where there is none
  * everything works but the remembering.
  */
@@ -25,9 +26,11 @@ struct lease_look {
 
 struct lease_looks {
 	const struct self *self; /* lent; whose boot and time namespace */
-	const char *runtime;     /* of the environment; NULL: none */
 	struct lease_look *looks;
 	size_t count;
+	bool sought;   /* the directory of the files has been looked for */
+	int directory; /* -1: none */
+	unsigned remembered; /* written by us */
 };
 
 void lease_looks_init(struct lease_looks *looks, const struct self *self);

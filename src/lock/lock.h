@@ -83,6 +83,7 @@ struct lock_info {
 	struct wall expires;   /* likewise; 0: never, or not known */
 	nsec skew;    /* holder's clock minus the store's; 0: unknown or none */
 	nsec sure_in; /* when it will be known whether it is stale; 0: no such */
+	unsigned unjudged; /* more in the way than can be looked at */
 	char detail[160]; /* why stale or unreadable, or other word for people */
 };
 
