@@ -5,17 +5,21 @@
  */
 #include <check.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "deny.h"
 #include "lock/lease.h"
 #include "lock_contract.h"
 #include "memory_store.h"
@@ -830,6 +834,61 @@ START_TEST(nothing_is_broken_where_nothing_is_to_be_cleared)
 }
 END_TEST
 
+static bool readable(int fd, int msec)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, msec) == 1;
+}
+
+/* Other programs of the user have all the watches there may be: from the
+ * beginning, or only when the claim has been watched for a while. */
+START_TEST(p3_3_a_loss_is_noticed_where_no_watch_can_be_had)
+{
+	struct lock *a = open_lease(LOCK_EXCLUSIVE, false);
+	int patience = SOON / NSEC_PER_MSEC, fd;
+
+	if (_i == 0)
+		deny_call(SYS_inotify_init1, EMFILE);
+	ck_rc(acquire(a), RC_OK);
+	fd = a->ops->loss_fd(a);
+	ck_assert_int_ge(fd, 0);
+	if (_i == 1) {
+		ck_assert(!readable(fd, 0));
+		deny_call(SYS_inotify_add_watch, ENOSPC);
+		ck_rc(refresh(a), RC_OK);
+	}
+	/* It is looked at again and again, though nothing happens. */
+	for (int i = 0; i < 2; i++) {
+		ck_assert(readable(fd, patience));
+		ck_rc(refresh(a), RC_OK);
+		ck_assert(!readable(fd, 0));
+	}
+	steal();
+	ck_assert(readable(fd, patience));
+	ck_rc(refresh(a), RC_LOST);
+	lock_close(a);
+}
+END_TEST
+
+/* Beside it: a watch that serves costs no looks. */
+START_TEST(p3_3_a_claim_that_is_watched_is_not_looked_at_by_the_clock)
+{
+	struct lock *a = open_lease(LOCK_EXCLUSIVE, false);
+	int fd;
+
+	ck_rc(acquire(a), RC_OK);
+	fd = a->ops->loss_fd(a);
+	ck_assert(!readable(fd, 1500));
+	ck_rc(refresh(a), RC_OK);
+	ck_assert(!readable(fd, 1500));
+	steal();
+	ck_assert(readable(fd, SOON / NSEC_PER_MSEC));
+	ck_rc(refresh(a), RC_LOST);
+	lock_close(a);
+}
+END_TEST
+
 START_TEST(a_stale_lock_is_removed_without_force)
 {
 	struct lock *b = open_lease(LOCK_EXCLUSIVE, false);
@@ -1403,6 +1462,10 @@ int main(void)
 	tcase_add_test(t, a_killed_holder_is_proved_dead_at_once);
 	tcase_add_test(t, nothing_is_broken_where_nothing_is_to_be_cleared);
 	tcase_add_test(t, a_stale_lock_is_removed_without_force);
+	tcase_add_loop_test(t, p3_3_a_loss_is_noticed_where_no_watch_can_be_had,
+			    0, 2);
+	tcase_add_test(
+		t, p3_3_a_claim_that_is_watched_is_not_looked_at_by_the_clock);
 	tcase_add_test(t, a_waiter_is_woken_by_the_death_of_the_holder);
 	tcase_add_test(t, the_place_of_a_dead_waiter_is_overtaken);
 	tcase_add_test(t, a_shared_description_keeps_the_claim_alive);

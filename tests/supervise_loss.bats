@@ -277,3 +277,33 @@ thaw()
 	rm "$LOC/fill"
 	is_free
 }
+
+# Takes every inotify instance of user 65534, until it is killed.
+take_all_watches()
+{
+	start hog python3 -c 'import ctypes, os, pathlib, signal, sys
+libc = ctypes.CDLL(None)
+os.setuid(65534)
+while libc.inotify_init1(0) >= 0:
+    pass
+pathlib.Path(sys.argv[1]).touch()
+signal.pause()' "$T/m/hogged"
+	wait_until "[ -e '$T/m/hogged' ]"
+}
+
+@test "3.3 a loss is noticed where the user has no inotify instance left" {
+	mkdir -m 777 "$T/m"
+	chmod 777 "$LOC"
+	take_all_watches
+	start a setpriv --reuid=65534 --regid=65534 --clear-groups \
+		"$REPOLOCK" with-lock -r "$LOC" -- sh -c \
+		'touch "$1"; exec sleep 300' sh "$T/m/inside"
+	wait_until "[ -e '$T/m/inside' ]"
+	expect 0 "$REPOLOCK" unlock -r "$LOC" --force --all --yes
+	# By its next refresh it would be in a hundred seconds.
+	finish a 60
+	is 122 $status
+	has 'lost'
+	kill -KILL "${PID[hog]}"
+	finish hog
+}

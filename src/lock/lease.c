@@ -7,14 +7,19 @@
 #include "lock/lease.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "util/text.h"
+
+/* How often our claim is looked at where it cannot be watched. */
+#define LOOK_EVERY NSEC_PER_SEC
 
 #define TTL_DEFAULT (300 * NSEC_PER_SEC)
 #define TTL_MIN (2 * NSEC_PER_SEC)
@@ -51,7 +56,8 @@ enum rc lease_open_on(struct lock **lock, struct store *store,
 		       wish->name);
 	l->claim.fd = -1;
 	l->place.fd = -1;
-	l->loss_gone = -1;
+	l->loss_fd = -1;
+	l->alarm_fd = -1;
 	lease_view_init(&l->view);
 	buf_init(&l->record, LEASE_RECORD_CEILING);
 	lease_looks_init(&l->looks, wish->self);
@@ -88,7 +94,8 @@ static void lease_close(struct lock *lock)
 
 	close_fd(&l->claim.fd);
 	close_fd(&l->place.fd);
-	close_fd(&l->loss_gone);
+	close_fd(&l->loss_fd);
+	close_fd(&l->alarm_fd);
 	store_close(l->store);
 	lease_view_release(&l->view);
 	lease_looks_release(&l->looks);
@@ -302,18 +309,63 @@ static enum rc taken(struct lease *l, const char *how, struct err *e)
 		       l->store->shown, how);
 }
 
+/* --- noticing a loss --- */
+
+/* 0: no alarm any more. Setting it anew takes back one that was raised. */
+static void set_alarm(struct lease *l, nsec first, nsec every)
+{
+	const struct itimerspec t = {
+		.it_value = { .tv_sec = first / NSEC_PER_SEC,
+			      .tv_nsec = first % NSEC_PER_SEC },
+		.it_interval = { .tv_sec = every / NSEC_PER_SEC,
+				 .tv_nsec = every % NSEC_PER_SEC },
+	};
+
+	(void)timerfd_settime(l->alarm_fd, 0, &t, NULL);
+}
+
+/* Readable by the watch or by the alarm: which of them serves may change. */
+static bool open_loss(struct lease *l)
+{
+	struct epoll_event wanted = { .events = EPOLLIN };
+
+	if (l->loss_fd >= 0)
+		return true;
+	l->loss_fd = epoll_create1(EPOLL_CLOEXEC);
+	l->alarm_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (l->loss_fd >= 0 && l->alarm_fd >= 0 &&
+	    epoll_ctl(l->loss_fd, EPOLL_CTL_ADD, l->alarm_fd, &wanted) == 0)
+		return true;
+	close_fd(&l->loss_fd);
+	close_fd(&l->alarm_fd);
+	return false;
+}
+
 /*
  * Our own renewal woke the watch as well: begin anew. It tells whether the
- * claim is there, so that a removal in between is not missed.
+ * claim is there, so that a removal in between is not missed. Where no watch
+ * can be had, as there are only so many for each user, the claim is looked at
+ * by the clock.
  */
-static enum rc watch_loss(struct lease *l, int *fd)
+static enum rc watch_loss(struct lease *l)
 {
+	struct epoll_event wanted = { .events = EPOLLIN };
 	char path[LEASE_PATH_SIZE];
 	struct err unwatched;
+	int fd = -1;
+	enum rc rc;
 
 	lease_path(l, &l->claim.name, path);
 	l->store->ops->unwatch(l->store);
-	return l->store->ops->watch(l->store, path, fd, &unwatched);
+	rc = l->store->ops->watch(l->store, path, &fd, &unwatched);
+	if (rc == RC_OK && epoll_ctl(l->loss_fd, EPOLL_CTL_ADD, fd, &wanted) < 0 &&
+	    errno != EEXIST)
+		rc = RC_RETRY;
+	if (rc == RC_OK)
+		set_alarm(l, 0, 0);
+	else
+		set_alarm(l, LOOK_EVERY, LOOK_EVERY);
+	return rc;
 }
 
 static enum rc lease_refresh(struct lock *lock, struct lock_term *term,
@@ -323,7 +375,6 @@ static enum rc lease_refresh(struct lock *lock, struct lock_term *term,
 	struct boot entered = boot_now();
 	const char *uuid = l->claim.name.uuid;
 	enum rc rc;
-	int fd;
 
 	if (l->claim.there != LEASE_ENTERED)
 		return err_set(e, RC_LOST, "the lock is not held");
@@ -336,7 +387,7 @@ static enum rc lease_refresh(struct lock *lock, struct lock_term *term,
 		return taken(l, "removed", e);
 	rc = lease_renew_claim(l, call, e);
 	if (rc == RC_OK && l->loss_asked)
-		rc = watch_loss(l, &fd) == RC_ABSENT ? RC_ABSENT : RC_OK;
+		rc = watch_loss(l) == RC_ABSENT ? RC_ABSENT : RC_OK;
 	if (rc == RC_ABSENT)
 		return taken(l, "removed", e);
 	if (rc == RC_OK)
@@ -347,21 +398,14 @@ static enum rc lease_refresh(struct lock *lock, struct lock_term *term,
 static int lease_loss_fd(struct lock *lock)
 {
 	struct lease *l = lease_of(lock);
-	int fd = -1;
 
-	if (l->claim.there != LEASE_ENTERED || !l->store->ops->watch)
+	if (l->claim.there != LEASE_ENTERED || !l->store->ops->watch ||
+	    !open_loss(l))
 		return -1;
-	switch (watch_loss(l, &fd)) {
-	case RC_OK:
-		l->loss_asked = true;
-		return fd;
-	case RC_ABSENT:
-		if (l->loss_gone < 0)
-			l->loss_gone = eventfd(1, EFD_CLOEXEC);
-		return l->loss_gone;
-	default:
-		return -1;
-	}
+	l->loss_asked = true;
+	if (watch_loss(l) == RC_ABSENT)
+		set_alarm(l, 1, 0); /* lost before it was watched */
+	return l->loss_fd;
 }
 
 static int lease_kernel_lock_fd(struct lock *lock)
@@ -563,6 +607,8 @@ static enum rc lease_release(struct lock *lock, const struct call *call,
 	lease_queue_reset(&l->queue);
 	l->next_fence = 0;
 	l->loss_asked = false;
+	if (l->alarm_fd >= 0)
+		set_alarm(l, 0, 0);
 	return claim != RC_OK ? claim : place;
 }
 

@@ -94,7 +94,8 @@ struct lease {
 	uint64_t counter;
 	bool no_kernel;  /* this store has no kernel locks for us */
 	bool loss_asked; /* loss_fd watches the claim */
-	int loss_gone;   /* readable for ever: lost before it was watched */
+	int loss_fd;     /* of epoll, for the two that follow; -1: not asked */
+	int alarm_fd;    /* where the claim cannot be watched, or is gone */
 
 	struct lease_view view;
 	char listed[LEASE_PREFIX_SIZE]; /* whose view is it? "": none */
