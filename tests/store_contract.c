@@ -533,6 +533,16 @@ static enum store_probe probe(const char *name)
 	return found;
 }
 
+/* Whom the kernel names, where the store can ask. */
+static pid_t holder(const char *name)
+{
+	pid_t pid = probe(name) == STORE_PROBE_TAKEN ? getpid() : 0;
+
+	if (s->ops->holder)
+		OK(s->ops->holder(s, name, &pid, &e));
+	return pid;
+}
+
 START_TEST(a_kernel_lock_is_seen_until_its_last_holder_lets_go)
 {
 	struct store_tag tag;
@@ -543,11 +553,14 @@ START_TEST(a_kernel_lock_is_seen_until_its_last_holder_lets_go)
 		return;
 	holds("a/x", "text");
 	ck_assert_int_eq(probe("a/x"), STORE_PROBE_TAKEN);
+	ck_assert_int_eq(holder("a/x"), getpid());
 	shared = dup(fd);
 	(void)close(fd);
 	ck_assert_int_eq(probe("a/x"), STORE_PROBE_TAKEN);
+	ck_assert_int_eq(holder("a/x"), getpid());
 	(void)close(shared);
 	ck_assert_int_eq(probe("a/x"), STORE_PROBE_FREE);
+	ck_assert_int_ne(holder("a/x"), getpid());
 	/* Testing it takes nothing away. */
 	ck_assert_int_eq(probe("a/x"), STORE_PROBE_FREE);
 	store_close(s);

@@ -9,10 +9,12 @@
 
 /*
  * True: an ancestor of this process holds the lock that `wish` would wait
- * for, and *own describes it. Found by its id in REPOLOCK_HELD_ID together
- * with REPOLOCK_HELD_PID being above us, or by its holder's pid, which is
- * above us too when a lock taken in between has hidden the first in the
- * environment. Never by name. Looks at nothing when the environment does not
+ * for, and *own describes it. Believed is what REPOLOCK_HELD_* say in our
+ * environment, or in that of a process of this user above us (a lock taken in
+ * between hides the first): its id, at this very place, by a repolock that is
+ * above us. And the kernel, where it has a kernel lock: its owner has to be
+ * above us too. Never what a lock says of its holder, which anybody who may
+ * write there can say. Looks at nothing when the environment does not
  * say that we are below a repolock; false as well when listing fails, since
  * acquiring will tell why.
  */

@@ -39,6 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/flock_lines.h"
 #include "util/text.h"
 
 /* Interrupts the helper's flock(2). Nobody else uses real-time signals. */
@@ -339,108 +340,6 @@ static void watch_file(struct flock_lock *f)
 
 /* --- who has it: /proc/locks --- */
 
-struct lock_line {
-	bool waiting;
-	enum lock_mode mode;
-	pid_t pid; /* 0: not to be seen from our PID namespace */
-	unsigned major, minor;
-	uint64_t inode;
-};
-
-typedef bool line_seen(void *context, const struct lock_line *line);
-
-/* "1: -> FLOCK  ADVISORY  WRITE 4711 08:01:131090 0 EOF" */
-static bool parse_line(struct lock_line *line, char *text)
-{
-	char *save = NULL;
-	char *word;
-	char *mode;
-	long pid;
-
-	(void)strtok_r(text, " ", &save); /* the number */
-	word = strtok_r(NULL, " ", &save);
-	line->waiting = word && strcmp(word, "->") == 0;
-	if (line->waiting)
-		word = strtok_r(NULL, " ", &save);
-	if (!word || strcmp(word, "FLOCK") != 0 || !strtok_r(NULL, " ", &save))
-		return false;
-	mode = strtok_r(NULL, " ", &save);
-	word = strtok_r(NULL, " ", &save);
-	if (!mode || !word)
-		return false;
-	pid = strtol(word, NULL, 10);
-	word = strtok_r(NULL, " ", &save);
-	if (!word || sscanf(word, "%x:%x:%" SCNu64, &line->major, &line->minor,
-			    &line->inode) != 3)
-		return false;
-	line->mode = strcmp(mode, "READ") == 0 ? LOCK_SHARED : LOCK_EXCLUSIVE;
-	line->pid = pid > 0 ? (pid_t)pid : 0;
-	return true;
-}
-
-/* Every flock of this host, as long as seen() wants more. Read in pieces: a
- * waiter wants the first line only, and there may be hundreds. */
-static void read_lock_lines(line_seen *seen, void *context)
-{
-	int fd = open("/proc/locks", O_RDONLY | O_CLOEXEC);
-	char chunk[4096];
-	size_t have = 0;
-	bool more = fd >= 0;
-
-	while (more) {
-		ssize_t n = read(fd, chunk + have, sizeof(chunk) - 1 - have);
-		char *line = chunk;
-		char *end;
-
-		if (n <= 0)
-			break;
-		have += (size_t)n;
-		chunk[have] = '\0';
-		while (more && (end = strchr(line, '\n')) != NULL) {
-			struct lock_line parsed;
-
-			*end = '\0';
-			if (parse_line(&parsed, line))
-				more = seen(context, &parsed);
-			line = end + 1;
-		}
-		have -= (size_t)(line - chunk);
-		memmove(chunk, line, have);
-		if (have == sizeof(chunk) - 1)
-			have = 0; /* no line is so long */
-	}
-	if (fd >= 0)
-		(void)close(fd);
-}
-
-/*
- * The device that /proc/locks shows for a file: the file system's own, which
- * for btrfs and the like is not the one that stat tells. Found through the
- * mount table; unchanged if it cannot be.
- */
-static dev_t device_of_mount(const char *path, dev_t otherwise)
-{
-	FILE *table = NULL;
-	char line[4096];
-	struct statx st;
-	unsigned major, minor;
-	unsigned long long id;
-
-	if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &st) == 0 &&
-	    (st.stx_mask & STATX_MNT_ID) != 0)
-		table = fopen("/proc/self/mountinfo", "re");
-	while (table && fgets(line, sizeof(line), table)) {
-		if (sscanf(line, "%llu %*u %u:%u", &id, &major, &minor) == 3 &&
-		    id == st.stx_mnt_id) {
-			otherwise = makedev(major, minor);
-			break;
-		}
-	}
-	if (table)
-		(void)fclose(table);
-	return otherwise;
-}
-
 static bool read_proc(char *out, size_t size, pid_t pid, const char *what)
 {
 	char path[64];
@@ -542,12 +441,12 @@ static void describe_process(struct lock_info *info, pid_t pid)
 }
 
 static void describe_line(struct lock_info *info, const struct flock_lock *f,
-			  const struct lock_line *line, dev_t dev, ino_t ino)
+			  const struct flock_line *line, dev_t dev, ino_t ino)
 {
 	pid_t pid = line->pid;
 
 	*info = (struct lock_info){
-		.mode = line->mode,
+		.mode = line->shared ? LOCK_SHARED : LOCK_EXCLUSIVE,
 		.state = line->waiting ? LOCK_WAITING : LOCK_HELD,
 	};
 	(void)text_copy(info->protocol, sizeof(info->protocol), "flock");
@@ -576,7 +475,7 @@ struct line_search {
 	void *context;
 };
 
-static bool see_line(void *context, const struct lock_line *line)
+static bool see_line(void *context, const struct flock_line *line)
 {
 	struct line_search *s = context;
 	struct lock_info info;
@@ -598,17 +497,17 @@ static void search_lines(struct line_search *s)
 
 	s->shown_dev = s->dev;
 	s->waiting = false;
-	read_lock_lines(see_line, s);
+	flock_lines(see_line, s);
 	if (s->found == 0) {
-		of_mount = device_of_mount(s->f->path, s->dev);
+		of_mount = flock_device(s->f->path, s->dev);
 		if (of_mount == s->dev)
 			return;
 		s->shown_dev = of_mount;
-		read_lock_lines(see_line, s);
+		flock_lines(see_line, s);
 	}
 	s->waiting = true;
 	if (s->found > 0 && !s->enough)
-		read_lock_lines(see_line, s);
+		flock_lines(see_line, s);
 }
 
 static bool keep_first(void *context, const struct lock_info *info)

@@ -97,6 +97,19 @@ static void tell_foreign(const struct lease_name *name, struct lock_info *info)
 		       text, name->directory ? "a directory" : "no regular file");
 }
 
+static void ask_kernel(struct lease *l, const struct lease_name *name,
+		       struct lock_info *info)
+{
+	char path[LEASE_PATH_SIZE];
+	struct err unsaid;
+
+	info->kernel = true;
+	lease_path(l, name, path);
+	if (l->wish.owners && l->store->ops->holder)
+		(void)l->store->ops->holder(l->store, path, &info->owner,
+					    &unsaid);
+}
+
 /* All that can be known of a claim or place. False: it is gone. */
 static bool inspect(struct lease *l, const struct lease_name *name,
 		    struct lock_info *info, const struct call *call)
@@ -123,6 +136,8 @@ static bool inspect(struct lease *l, const struct lease_name *name,
 	}
 	info->alive = v.alive;
 	info->sure_in = v.sure_in;
+	if (v.kernel)
+		ask_kernel(l, name, info);
 	if (v.fate == LEASE_STALE) {
 		info->state = LOCK_STALE;
 		(void)text_copy(info->detail, sizeof(info->detail), v.why);

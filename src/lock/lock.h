@@ -74,6 +74,9 @@ struct lock_info {
 	char user[64];
 	char host[256];
 	pid_t pid;
+	bool kernel; /* it has a kernel lock: see owner */
+	pid_t owner; /* whom the kernel names for that, if the wish was
+	                   `owners`; 0: none that can be seen from here */
 	enum lock_pid counted; /* where pid is */
 	char command[64];      /* its name only, never arguments */
 	char reason[160];
@@ -98,6 +101,7 @@ struct lock_wish {
 	enum lock_break clear;
 	bool listing;        /* for list and remove only: shared/exclusive,
 	                             ttl and the like do not matter */
+	bool owners;         /* for list: ask the kernel who has its locks */
 	const char *reason;  /* may be NULL */
 	const char *command; /* basename of COMMAND; NULL when listing */
 	const struct self *self;

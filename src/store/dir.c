@@ -30,6 +30,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "util/flock_lines.h"
 #include "util/text.h"
 #include "util/turn.h"
 
@@ -1748,6 +1749,22 @@ static enum rc dir_probe(struct store *s, const char *name,
 	return rc;
 }
 
+static enum rc dir_holder(struct store *s, const char *name, pid_t *pid,
+			  struct err *e)
+{
+	struct dir_store *d = dir_of(s);
+	char path[40 + NAME_ROOM];
+	struct place p;
+	enum rc rc = place_find(d, &p, name, e);
+
+	if (rc != RC_OK)
+		return rc;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", p.dir, p.leaf);
+	*pid = flock_holder(path);
+	place_close(&p);
+	return RC_OK;
+}
+
 /* A place's file is opened: wait for its lock, and see what became of it. */
 static enum rc await_open(struct dir_store *d, const struct place *p, int fd,
 			  nsec span, bool *gone, const struct call *call,
@@ -1995,6 +2012,7 @@ const struct store_ops store_dir = {
 	.put_open = dir_put_open,
 	.renew_open = dir_renew_open,
 	.probe = dir_probe,
+	.holder = dir_holder,
 	.await = dir_await,
 	.watch = dir_watch,
 	.unwatch = dir_unwatch,

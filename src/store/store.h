@@ -163,6 +163,10 @@ struct store_ops {
 	enum rc (*probe)(struct store *s, const char *name,
 			 enum store_probe *found, const struct call *call,
 			 struct err *e);
+	/* Which process took the kernel lock of NAME, as the kernel tells; 0:
+	 * none that can be seen from here. */
+	enum rc (*holder)(struct store *s, const char *name, pid_t *pid,
+			  struct err *e);
 	/* Block until the kernel lock of NAME is free. RC_OK: it is, and *gone
 	 * says whether NAME is as well, by release; else its owner has died.
 	 * RC_BUSY: still taken after span; as call_check; anything else: this

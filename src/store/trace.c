@@ -202,6 +202,16 @@ static enum rc trace_await(struct store *s, const char *name, nsec span,
 		    name, rc, e);
 }
 
+static enum rc trace_holder(struct store *s, const char *name, pid_t *pid,
+			    struct err *e)
+{
+	struct trace *t = trace_of(s);
+	struct boot begun = boot_now();
+	enum rc rc = t->inner->ops->holder(t->inner, name, pid, e);
+
+	return told(t, begun, "holder", name, rc, e);
+}
+
 static enum rc trace_probe(struct store *s, const char *name,
 			   enum store_probe *found, const struct call *call,
 			   struct err *e)
@@ -261,6 +271,7 @@ struct store *trace_wrap(struct store *inner)
 			.put_open = has->put_open ? trace_put_open : NULL,
 			.renew_open = has->renew_open ? trace_renew_open : NULL,
 			.probe = has->probe ? trace_probe : NULL,
+			.holder = has->holder ? trace_holder : NULL,
 			.await = has->await ? trace_await : NULL,
 			.watch = has->watch ? trace_watch : NULL,
 			.unwatch = has->unwatch ? trace_unwatch : NULL,
