@@ -16,6 +16,7 @@
 
 #include "supervise/command.h"
 #include "supervise/memory.h"
+#include "supervise/third.h"
 #include "supervise/tree.h"
 #include "supervise/witness.h"
 
@@ -63,8 +64,9 @@ struct front {
 	int spare; /* given up for reading /proc at the end */
 
 	pid_t command;
-	int command_fd; /* its pidfd */
-	int lock_fd;    /* the kernel lock that we share */
+	int command_fd;       /* its pidfd */
+	int lock_fd;          /* the kernel lock that we share */
+	struct process third; /* guard of a lock that ends by age; pid 0: none */
 
 	struct doubtful doubtful[WITNESS_SIGNALS];
 	struct boot doubts_due;
@@ -366,7 +368,8 @@ static void reap_adopted(struct front *f)
 
 	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
 	       info.si_pid != 0 && info.si_pid != f->keeper &&
-	       info.si_pid != f->reaper && info.si_pid != witness_pid() &&
+	       info.si_pid != f->reaper && info.si_pid != f->third.pid &&
+	       info.si_pid != witness_pid() &&
 	       !tree_set_holds(f->strangers, info.si_pid)) {
 		(void)waitpid(info.si_pid, NULL, WNOHANG);
 		info.si_pid = 0;
@@ -377,6 +380,8 @@ static void reap(struct front *f)
 {
 	look_at_reaper(f);
 	look_at_keeper(f);
+	if (reap_one(f->third.pid))
+		f->third.pid = 0;
 	if (reap_one(witness_pid()))
 		witness_ended();
 	reap_adopted(f);
@@ -443,6 +448,35 @@ static void look_at_board(struct front *f)
 		f->over = true;
 }
 
+/* Nothing keeps the next one out of it while we and the keeper are stopped. */
+static bool ends_by_age(const struct front *f)
+{
+	return f->lock_fd < 0 && atomic_load(&f->board->guard) < NSEC_FOREVER;
+}
+
+static void start_third(struct front *f)
+{
+	const int ours[] = { f->sock,  f->reaper_sock, f->signals,
+			     f->timer, f->spare,       f->command_fd };
+	struct third_start start = { .plan = f->plan,
+				     .board = f->board,
+				     .keeper = f->keeper,
+				     .reaper = f->reaper,
+				     .close = ours,
+				     .closes = sizeof(ours) / sizeof(ours[0]) };
+
+	if (f->third.pid != 0 || f->keeper == 0)
+		return;
+	f->third.pid = third_start(&start);
+	f->third.start = process_start(f->third.pid);
+}
+
+static void stop_third(struct front *f)
+{
+	third_stop(f->third.pid);
+	f->third.pid = 0;
+}
+
 static void on_message(struct front *f, const struct message *message,
 		       struct msghdr *header)
 {
@@ -451,6 +485,8 @@ static void on_message(struct front *f, const struct message *message,
 		f->command = message->value;
 		take_descriptors(f, header, message);
 		check_descriptors(f, message);
+		if (!f->bereft && ends_by_age(f))
+			start_third(f);
 		return;
 	case MESSAGE_LOOK:
 		look_at_board(f);
@@ -523,6 +559,7 @@ static void make_room(struct front *f)
 /* One round. */
 static enum tree_left kill_below(struct front *f, tree_told_fn *told)
 {
+	struct tree_set third = { .few = { f->third }, .len = 1 };
 	struct tree tree = { .root = f->reaper ? f->reaper : getpid(),
 			     .doomed = f->hangs ? f->keeper : 0 };
 	struct tree_count count;
@@ -530,6 +567,8 @@ static enum tree_left kill_below(struct front *f, tree_told_fn *told)
 
 	if (f->reaper == 0 && f->strangers->len > 0)
 		tree.apart = f->strangers;
+	else if (f->reaper == 0 && f->third.pid != 0)
+		tree.apart = &third;
 	rc = tree_kill(&tree, tree_patience, told, f, &count);
 	look_at_reaper(f);
 	f->hangs = true; /* if it is still there */
@@ -606,6 +645,11 @@ static void end_it_all(struct front *f, const struct outcome *outcome)
 	make_room(f);
 	/* Once all is settled, nothing but the keeper itself is left to end,
 	 * and what the user wants left. */
+	if (!settled)
+		(void)kill_below(f, NULL);
+	/* Till now: we may be stopped in the midst of it. It is no child of
+	 * COMMAND's, whose end is to be proved. */
+	stop_third(f);
 	if (!settled)
 		kill_until_dead(f, outcome);
 	if (f->lock_fd >= 0)
@@ -858,6 +902,7 @@ static void end_reaper(const struct front *f)
 static void finish(struct front *f)
 {
 	witness_stop();
+	stop_third(f);
 	forget_signals(f);
 	if (f->lock_fd >= 0)
 		(void)close(f->lock_fd);

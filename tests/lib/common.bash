@@ -229,7 +229,22 @@ keeper_below()
 {
 	local pid
 	for pid in $(children_of "$1"); do
-		[ "$(session_of "$pid")" != "$pid" ] || echo "$pid"
+		[ "$(session_of "$pid")" != "$pid" ] || is_third "$pid" ||
+			echo "$pid"
+	done
+}
+
+# The third guard, of a lock that ends by age.
+is_third()
+{
+	[ "$(cat "/proc/$1/comm" 2>/dev/null)" = repolock-guard ]
+}
+
+third_below()
+{
+	local pid
+	for pid in $(children_of "$1"); do
+		! is_third "$pid" || echo "$pid"
 	done
 }
 

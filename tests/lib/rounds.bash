@@ -7,11 +7,12 @@
 #   rounds COUNT FUNCTION [ARG...]   calls FUNCTION NUMBER ARG... COUNT times,
 #                                    a few at once, each with a T and a LOC of
 #                                    its own; fails if one of them does.
-#                                    $PLACE is where each LOC is made (T).
+#                                    $PLACE is where each LOC is made (T),
+#                                    $AT_ONCE how many are under way (5)
 
 rounds()
 {
-	local count=$1 number failed=0 at_once=5
+	local count=$1 number failed=0 at_once=${AT_ONCE:-5}
 	shift
 	for ((number = 1; number <= count; number++)); do
 		one_round "$number" "$@" &
