@@ -278,13 +278,13 @@ PYTHON
 @test "7.9 who holds a key dumps no core and is not read by its own user" {
 	needs_root
 	chown -R 65534 "$REPO"
-	mkdir -m 777 "$T/work"
-	start a setpriv --reuid 65534 --clear-groups env HOME="$T/work" \
+	mkdir -m 777 "$T/job"
+	start a setpriv --reuid 65534 --clear-groups env HOME="$T/job" \
 		"$REPOLOCK" with-lock -r "$LOC" -- sh -c \
 		'echo $PPID >"$1/keeper"; : >"$1/inside"; exec "$2" 60' \
-		sh "$T/work" "$T/sleep"
-	wait_until '[ -e "$T/work/inside" ]'
-	keeper=$(cat "$T/work/keeper")
+		sh "$T/job" "$T/sleep"
+	wait_until '[ -e "$T/job/inside" ]'
+	keeper=$(cat "$T/job/keeper")
 	command=$(children_of "$keeper" | head -n 1)
 	# Of a process that may be dumped they are its user's.
 	is 0 "$(stat -c %u "/proc/$keeper/environ")"
