@@ -60,6 +60,20 @@ theirs()
 	expect 0 lock -n -- true
 }
 
+@test "a script is named as the holder, though what it runs has a lower pid" {
+	needs_root
+	echo 20000 >/proc/sys/kernel/ns_last_pid
+	start script sh -c 'exec 9>"$1"; flock 9
+		echo 10000 >/proc/sys/kernel/ns_last_pid
+		"$2/sleep" 60 & echo $! >"$2/child"; wait' sh "$F" "$T"
+	child=$(pid_in child)
+	[ "$child" -lt "${PID[script]}" ]
+	expect 123 lock -n -- true
+	has "pid ${PID[script]}, sh"
+	kill "$child"
+	finish script
+}
+
 @test "a script that locks its own descriptor is named as the holder" {
 	start script sh -c 'exec 9>"$1"; flock 9; : >"$2"; while [ ! -e "$3" ]; do
 		sleep 0.02; done' nightly "$F" "$T/script.inside" "$T/script.end"

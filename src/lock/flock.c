@@ -405,19 +405,27 @@ static enum owner process_locks(pid_t pid, dev_t dev, ino_t ino)
 /*
  * The kernel names the process that called flock(2). Where a script locks a
  * descriptor of its own (`flock 9`) that one has ended since; look for one
- * that has the lock's description. 0: none that we may see.
+ * that has the lock's description. What the script runs has it, too: the
+ * script is older, though its pid may be greater. 0: none that we may see.
  */
 static pid_t find_process(dev_t dev, ino_t ino)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
+	uint64_t oldest = 0;
 	pid_t found = 0;
 
-	while (proc && found == 0 && (entry = next_entry(proc)) != NULL) {
+	while (proc && (entry = next_entry(proc)) != NULL) {
 		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		uint64_t start;
 
-		if (pid > 0 && process_locks(pid, dev, ino) == OWNER_YES)
+		if (pid <= 0 || process_locks(pid, dev, ino) != OWNER_YES)
+			continue;
+		start = process_start(pid);
+		if (found == 0 || start < oldest) {
 			found = pid;
+			oldest = start;
+		}
 	}
 	if (proc)
 		(void)closedir(proc);
