@@ -310,13 +310,18 @@ START_TEST(a_plainly_held_lock_is_refused_at_once)
 {
 	struct lock *a = open_lease(LOCK_EXCLUSIVE, false);
 	struct lock *b = open_lease(LOCK_EXCLUSIVE, false);
-	struct boot begun;
+	nsec fastest = NSEC_FOREVER;
 
 	ck_rc(acquire(a), RC_OK);
-	begun = boot_now();
-	for (int i = 0; i < 20; i++)
+	/* A pause would be in each of them, the noise of a machine is not. */
+	for (int i = 0; i < 20; i++) {
+		struct boot begun = boot_now();
+
 		ck_rc(acquire(b), RC_BUSY);
-	ck_assert_int_lt(boot_until(begun, boot_now()), NSEC_PER_SEC);
+		if (boot_until(begun, boot_now()) < fastest)
+			fastest = boot_until(begun, boot_now());
+	}
+	ck_assert_int_lt(fastest, 50 * NSEC_PER_MSEC);
 	lock_close(a);
 	lock_close(b);
 }
@@ -475,12 +480,14 @@ START_TEST(a_term_counts_from_before_the_claim_was_sent)
 		{ .op = FAULTY_NONE },
 	};
 	struct boot begun = boot_now();
+	nsec took;
 
 	script(a, slow);
 	ck_rc(acquire(a), RC_OK);
-	/* What the answer took is no part of the term. */
-	ck_assert_int_lt(term.valid, TTL + 200 * NSEC_PER_MSEC);
-	ck_assert_int_gt(boot_until(begun, boot_now()), 290 * NSEC_PER_MSEC);
+	took = boot_until(begun, boot_now());
+	ck_assert_int_ge(took, 300 * NSEC_PER_MSEC);
+	/* What the answer took is no part of the term; what came before is. */
+	ck_assert_int_le(term.valid, TTL + took - 300 * NSEC_PER_MSEC);
 	lock_close(a);
 }
 END_TEST
@@ -937,8 +944,8 @@ START_TEST(a_waiter_is_woken_by_the_death_of_the_holder)
 		rc = acquire(b);
 	} while (rc == RC_BUSY && boot_until(begun, boot_now()) < SOON);
 	ck_rc(rc, RC_OK);
-	/* Not by polling, nor by the watch that looks again in a minute. */
-	ck_assert_int_lt(boot_until(begun, boot_now()), 2 * NSEC_PER_SEC);
+	/* Not by the watch that looks again in a minute. */
+	ck_assert_int_lt(boot_until(begun, boot_now()), SOON);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	lock_close(b);
 }

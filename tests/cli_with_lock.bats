@@ -166,7 +166,7 @@ sys.exit(0 if p.returncode == 131 else 1)' \
 	wait_until 'inside one'
 	start two "$REPOLOCK" with-lock -r "$LOC" --progress always -- true
 	wait_until 'grep -q waiting "$T/two.err"'
-	grep -qE "^repolock: waiting 0s for the exclusive lock on $LOC: held by \
+	grep -qE "^repolock: waiting [0-9]+m?s for the exclusive lock on $LOC: held by \
 .*\(pid ${PID[one]}" "$T/two.err"
 	release one
 	finish two
@@ -214,7 +214,7 @@ $LOC: (held by|behind) [^ ]+@[^ ]+ \(pid (${PID[one]}|${PID[two]}), "
 	wait_until 'inside one'
 	terminal env TERM=xterm bash --norc --noprofile --noediting -i
 	type "TERM=xterm $REPOLOCK with-lock -r $LOC -- echo in''side"
-	see 'waiting 1s for the exclusive lock'
+	see 'waiting [1-9][0-9]*s for the exclusive lock'
 	key C-z
 	prompt
 	never 'shown | grep -q waiting' 2.5

@@ -310,7 +310,7 @@ START_TEST(a_loss_is_told_by_its_descriptor)
 		ck_rc(refresh(a), RC_OK);
 		ck_assert(!readable(fd, 0));
 		c->steal();
-		ck_assert(readable(fd, 5000));
+		ck_assert(readable(fd, 30000));
 		ck_rc(refresh(a), RC_LOST);
 	}
 	(void)release(a);
@@ -332,7 +332,7 @@ START_TEST(a_loss_before_its_descriptor_is_told_as_well)
 		c->steal();
 		fd = a->ops->loss_fd(a);
 		ck_assert_int_ge(fd, 0);
-		ck_assert(readable(fd, 5000));
+		ck_assert(readable(fd, 30000));
 	}
 	(void)release(a);
 	end();

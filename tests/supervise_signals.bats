@@ -96,12 +96,18 @@ ended()
 		plain) prefix=() ;;
 		locked) prefix=("$REPOLOCK" with-lock -r "$LOC" --) ;;
 		esac
-		start $name timeout 0.5 "${prefix[@]}" "$counter" $name
-		wait_until '[ -s "$T/$name.signals" ]'
-		sleep 0.15
-		release $name
-		finish $name
-		is 124 $status
+		# Until it has come as far as to count in that time.
+		for limit in 0.5 3 15 50; do
+			start $name timeout $limit "${prefix[@]}" "$counter" $name
+			wait_until '[ -s "$T/$name.signals" ] ||
+				gone ${PID[$name]}'
+			sleep 0.15
+			release $name
+			finish $name
+			is 124 $status
+			[ ! -s "$T/$name.signals" ] || break
+			rm -f "$T/$name".*
+		done
 	done
 	[ "$(wc -l <"$T/locked.signals")" -le 2 ]
 	is TERM "$(sort -u "$T/locked.signals")"
