@@ -158,3 +158,16 @@ on()
 	is 1 "$(grep -c . <<<"$output")"
 	has "warning: $LOC is on fuse.unheard-of: nobody has tried"
 }
+
+@test "4.3 a listing from a cache is named, not asked without end" {
+	poor_mount "$T/source" "$LOC" -o stale=600,subtype=sshfs
+	uses "$T/source"
+	expect 0 "$REPOLOCK" with-lock -n -r "$T/source" -- true
+	# What is listed now is all that will be.
+	expect 0 "$REPOLOCK" list-locks -r "$LOC"
+	expect 123 lock -n -- true
+	has 'from a cache'
+	has 'dir_cache=no'
+	expect 123 lock -w 3 -- true
+	is '' "$(claims_in "$T/source")"
+}

@@ -75,3 +75,38 @@ setup()
 	done
 	[ ! -e "$T/failed" ] || { sort "$T/failed" "$T/all.err" | uniq -c; false; }
 }
+
+# The listing of the mount is remembered by now, and stays so for 20 s.
+held_as_seen_over_sshfs()
+{
+	LOC=$T/dir locked "$1"
+	wait_until "inside $1"
+	expect 0 "$REPOLOCK" list-locks -r "$T/there"
+	has 'exclusive.*held'
+}
+
+@test "4.3 a lock that was released elsewhere is free, though still listed" {
+	sshfs_mount "$T/dir" "$T/there"
+	uses "$T/dir"
+	held_as_seen_over_sshfs a
+	release a
+	finish a
+	listed=$(ls "$T/there/.repolock/default")
+	[[ $listed = *x.* ]]
+	expect 0 "$REPOLOCK" with-lock -n -r "$T/there" -- true
+	is '' "$output"
+}
+
+@test "4.3 a waiter over sshfs does not wait for a cached listing" {
+	sshfs_mount "$T/dir" "$T/there"
+	uses "$T/dir"
+	held_as_seen_over_sshfs a
+	start b "$REPOLOCK" with-lock -w 60 -r "$T/there" -- true
+	wait_until 'claims_in "$T/dir" | grep -q "/q\."'
+	release a
+	finish a
+	# 24 s, at full speed, while it waited for the cache.
+	finish b 15
+	is 0 "$status"
+	is '' "$output"
+}

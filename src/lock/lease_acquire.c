@@ -19,7 +19,11 @@
  * while others that may be doing the same are in its way. */
 #define LOOK_WAITING (60 * NSEC_PER_MSEC)
 #define LOOK_NONBLOCK NSEC_PER_SEC
-enum { LOOKS_LEAST = 5, ROUNDS_MOST = 1000 };
+enum { LOOKS_LEAST = 5 };
+
+/* Rounds of a try that come to nothing: so many at once, then with pauses, and
+ * no more than takes about two seconds with these. */
+enum { ROUNDS_FREE = 20, ROUNDS_MOST = 60 };
 
 /* So many claims are judged at one look. More are the work of somebody who
  * wants to keep us busy, or of a fault: those beyond count as live. */
@@ -49,7 +53,6 @@ struct standing {
 	const struct lease_name *shared;    /* likewise */
 	bool outranked;                     /* by a live exclusive claim */
 	bool undecided;     /* live claims conflict with each other */
-	bool vanished;      /* one went while it was judged: look again */
 	unsigned conflicts; /* claims in the way by name, live or not */
 	unsigned judged;
 	unsigned unjudged; /* taken for live, there are too many */
@@ -80,7 +83,8 @@ static bool judged_live(struct lease *l, struct lease_name *name,
 	s->judged++;
 	lease_judge(l, name, v, call);
 	name->stale = v->fate == LEASE_STALE;
-	s->vanished = s->vanished || v->fate == LEASE_VANISHED;
+	/* A listing may come from a cache (sshfs: 20 s); opening does not. */
+	name->gone = v->fate == LEASE_VANISHED;
 	return v->fate == LEASE_LIVE;
 }
 
@@ -168,6 +172,8 @@ struct attempt {
 	struct boot doubt; /* since when others are undecided; 0: not */
 	unsigned looks;    /* made in doubt */
 	unsigned rounds;
+	nsec rest;   /* between rounds; 0: none yet */
+	bool unseen; /* our claim was put, and is not listed */
 	nsec pause;
 	uint64_t fence;    /* for the next claim */
 	struct standing s; /* points into the view of the last listing */
@@ -230,8 +236,6 @@ static enum rc on_list(struct lease *l, struct attempt *a, enum step *step)
 		return rc;
 	lease_queue_notice_lost(l);
 	weigh(l, &a->s, a->call);
-	if (a->s.vanished)
-		return RC_OK;
 	if (l->place.there != LEASE_GONE &&
 	    lease_queue_look(l, what_is_held(&a->s), a->call))
 		return RC_OK;
@@ -307,12 +311,10 @@ static enum rc on_decide(struct lease *l, struct attempt *a, enum step *step)
 		return err_set(a->e, RC_RETRY,
 			       "%.120s answered too late to be believed",
 			       l->store->shown);
-	if (!lease_view_find(&l->view, LEASE_CLAIM, mine->uuid) ||
-	    lease_view_void(&l->view, mine->uuid))
+	a->unseen = !lease_view_find(&l->view, LEASE_CLAIM, mine->uuid);
+	if (a->unseen || lease_view_void(&l->view, mine->uuid))
 		return withdraw(l, a, STEP_LIST, step);
 	weigh(l, &a->s, a->call);
-	if (a->s.vanished)
-		return RC_OK;
 	if (lease_view_surpassed(&l->view, mine))
 		return withdraw(l, a, STEP_LIST, step);
 	if (in_the_way(l, &a->s))
@@ -439,29 +441,62 @@ static enum rc begin(struct lease *l, struct attempt *a, enum step *step)
 	return rc;
 }
 
-static enum rc try_once(struct lease *l, struct attempt *a, enum step *step)
+/* Nobody is known to hold it, and yet it could not be had. */
+static enum rc unsettled(struct lease *l, const struct attempt *a,
+			 struct lock_info *holder)
+{
+	*holder = (struct lock_info){ .mode = LOCK_EXCLUSIVE, .state = LOCK_HELD };
+	(void)text_copy(holder->protocol, sizeof(holder->protocol), "lease");
+	(void)text_copy(holder->name, sizeof(holder->name), l->wish.name);
+	(void)text_copy(holder->detail, sizeof(holder->detail),
+			a->unseen ? "nobody is known to: the directory is listed "
+				    "from a cache, without what was just put "
+				    "there; mount it without one (sshfs: -o "
+				    "dir_cache=no)"
+				  : "too many come and go at once");
+	l->ahead = (struct lease_ahead){ 0 };
+	return err_set(a->e, RC_BUSY, "%.80s: %.160s", l->store->shown,
+		       holder->detail);
+}
+
+/* Whatever makes rounds go without end, they are to cost little. */
+static enum rc rest(struct attempt *a)
+{
+	if (a->rounds <= ROUNDS_FREE)
+		return RC_OK;
+	a->rest = a->rest == 0           ? PAUSE_FIRST
+		  : a->rest < PAUSE_MOST ? 2 * a->rest
+					 : a->rest;
+	return call_pause(a->call, random_span(a->rest / 2, a->rest), a->e);
+}
+
+static enum rc one_step(struct lease *l, struct attempt *a, enum step *step)
+{
+	switch (*step) {
+	case STEP_LIST:
+		return on_list(l, a, step);
+	case STEP_CLAIM:
+		return on_claim(l, a, step);
+	case STEP_DECIDE:
+		return on_decide(l, a, step);
+	case STEP_HELD:
+	case STEP_BUSY:
+		break;
+	}
+	return RC_OK;
+}
+
+static enum rc try_once(struct lease *l, struct attempt *a, enum step *step,
+			struct lock_info *holder)
 {
 	enum rc rc = begin(l, a, step);
 
 	while (rc == RC_OK && *step != STEP_HELD && *step != STEP_BUSY) {
 		if (++a->rounds > ROUNDS_MOST)
-			return err_set(a->e, RC_RETRY,
-				       "%.120s is too much contended",
-				       l->store->shown);
-		switch (*step) {
-		case STEP_LIST:
-			rc = on_list(l, a, step);
-			break;
-		case STEP_CLAIM:
-			rc = on_claim(l, a, step);
-			break;
-		case STEP_DECIDE:
-			rc = on_decide(l, a, step);
-			break;
-		case STEP_HELD:
-		case STEP_BUSY:
-			break;
-		}
+			return unsettled(l, a, holder);
+		rc = rest(a);
+		if (rc == RC_OK)
+			rc = one_step(l, a, step);
 	}
 	return rc;
 }
@@ -479,7 +514,7 @@ enum rc lease_acquire(struct lock *lock, struct lock_term *term,
 	rc = store_may_lock(l->store, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = try_once(l, &a, &step);
+	rc = try_once(l, &a, &step, holder);
 	if (rc != RC_OK) {
 		/* What cannot be taken back now is by the next try, or by
 		 * release. */

@@ -40,6 +40,7 @@ struct lease_name {
 	enum lock_mode mode; /* of a claim or a place */
 	bool kernel;         /* a claim's ".k" */
 	bool stale;          /* no part of the name: set by who judged it */
+	bool gone;           /* likewise: listed from a cache, or just before */
 	bool passed;         /* likewise: a place that is passed over */
 	bool foreign;        /* likewise: no file, so that we did not put it */
 	bool directory;      /* what it is then */

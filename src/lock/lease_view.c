@@ -127,7 +127,7 @@ static bool surpasses(const struct lease_name *name, const struct lease_name *mi
 {
 	if (name->foreign || name->number == LEASE_NUMBER_MAX)
 		return false;
-	if (name->kind == LEASE_TOMBSTONE || name->stale)
+	if (name->kind == LEASE_TOMBSTONE || name->stale || name->gone)
 		return name->number >= mine->number;
 	return name->kind == LEASE_CLAIM && name->mode == LOCK_EXCLUSIVE &&
 	       name->number > mine->number;
