@@ -171,3 +171,22 @@ on()
 	expect 123 lock -w 3 -- true
 	is '' "$(claims_in "$T/source")"
 }
+
+@test "a claim that cannot be looked at is not taken for gone" {
+	# EIO, ESTALE, ETIMEDOUT
+	for answer in 5 116 110; do
+		poor_mount "$T/source$answer" "$T/mount$answer" -o blind=$answer
+		"$REPOLOCK" with-lock -r "$T/source$answer" -- sleep 1000 &
+		holder=$!
+		wait_until "compgen -G '$T/source$answer/.repolock/default/x.*'"
+		status=0
+		"$REPOLOCK" with-lock -n -r "$T/mount$answer" -- \
+			touch "$T/entered$answer" 2>"$T/blind.err" || status=$?
+		kill $holder
+		wait $holder || true
+		[ ! -e "$T/entered$answer" ]
+		[ "$status" -ne 0 ]
+		grep -qE 'Input/output error|Stale file handle|timed out' \
+			"$T/blind.err"
+	done
+}

@@ -1320,28 +1320,46 @@ static bool stat_fresh(const struct dir_store *d, int dir, const char *leaf,
 	return fstatat(dir, leaf, st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Tell of one entry. False: enough. */
-static bool tell_entry(const struct dir_store *d, int dir,
-		       const struct dirent64 *raw, bool with_tags,
-		       store_seen *seen, void *context)
+/* What an entry of dir is now; ESTALE: ask again, it may be a new one. */
+static bool stat_entry(const struct dir_store *d, int dir, const char *leaf,
+		       struct stat *st)
+{
+	for (int stale = 0; stale < GONE_MAX; stale++) {
+		if (stat_fresh(d, dir, leaf, st))
+			return true;
+		if (errno != ESTALE)
+			break;
+	}
+	return false;
+}
+
+/*
+ * Tell of one entry. RC_ABSENT: enough. Only what is not there has gone since
+ * it was listed, as if it had gone before. Any other error says nothing of the
+ * kind: a claim that is left out for it would be a holder that nobody sees.
+ */
+static enum rc tell_entry(const struct dir_store *d, int dir,
+			  const struct dirent64 *raw, bool with_tags,
+			  store_seen *seen, void *context, struct err *e)
 {
 	struct store_entry entry = { .name = raw->d_name };
 	struct stat st;
 
 	if (strcmp(raw->d_name, ".") == 0 || strcmp(raw->d_name, "..") == 0)
-		return true;
+		return RC_OK;
 	entry.directory = raw->d_type == DT_DIR;
 	entry.odd = raw->d_type != DT_DIR && raw->d_type != DT_REG;
 	if (with_tags || raw->d_type == DT_UNKNOWN) {
-		/* Gone since: as if it had gone before. */
-		if (!stat_fresh(d, dir, raw->d_name, &st))
-			return true;
+		if (!stat_entry(d, dir, raw->d_name, &st))
+			return errno == ENOENT
+				       ? RC_OK
+				       : refuse(d, raw->d_name, errno, e);
 		entry.directory = S_ISDIR(st.st_mode);
 		entry.odd = !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode);
 	}
 	if (with_tags)
 		entry.tag = tag_of(&st);
-	return seen(context, &entry);
+	return seen(context, &entry) ? RC_OK : RC_ABSENT;
 }
 
 /* "a/b/" without its slash; "" is the base. Not there is -1 and ENOENT. */
@@ -1383,12 +1401,11 @@ static enum rc list_prefix(struct dir_store *d, const char *prefix,
 	for (size_t at = 0; rc == RC_OK && at < len;) {
 		const struct dirent64 *raw = (const void *)(d->list + at);
 
-		if (!tell_entry(d, dir, raw, with_tags, seen, context))
-			break;
+		rc = tell_entry(d, dir, raw, with_tags, seen, context, e);
 		at += raw->d_reclen;
 	}
 	(void)close(dir);
-	return rc;
+	return rc == RC_ABSENT ? RC_OK : rc;
 }
 
 static enum rc dir_list(struct store *s, const char *prefix, store_seen *seen,

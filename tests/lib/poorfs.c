@@ -12,6 +12,8 @@
  *                     unless it has a temporary name
  *     steal           after a link somebody else removes its old name at once
  *     stale=SECONDS   a listing is answered from memory for so long
+ *     blind=ERRNO     whoever asks what a claim is gets that answer, but for
+ *                     the last one that was put here
  *     trouble=N       one call in N answers EIO, ESTALE or ETIMEDOUT instead,
  *     seed=N          by chance, always the same from the same seed
  *     hang=FILE       nothing is answered as long as FILE is there: whoever
@@ -27,6 +29,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +47,7 @@ static struct {
 	int quick;
 	int steal;
 	int stale;
+	int blind;
 	unsigned trouble, seed;
 	char *hang;
 } want;
@@ -53,6 +57,7 @@ static const struct fuse_opt options[] = {
 	{ "quick", offsetof(__typeof__(want), quick), 1 },
 	{ "steal", offsetof(__typeof__(want), steal), 1 },
 	{ "stale=%d", offsetof(__typeof__(want), stale), 0 },
+	{ "blind=%d", offsetof(__typeof__(want), blind), 0 },
 	{ "trouble=%u", offsetof(__typeof__(want), trouble), 0 },
 	{ "seed=%u", offsetof(__typeof__(want), seed), 0 },
 	{ "hang=%s", offsetof(__typeof__(want), hang), 0 },
@@ -107,14 +112,38 @@ static void hang(void)
 	}
 }
 
+static char own_claim[256]; /* the last one that was put here */
+
+static bool is_claim(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+
+	return strncmp(name, "x.", 2) == 0 || strncmp(name, "s.", 2) == 0;
+}
+
+static void note_put(const char *path)
+{
+	if (is_claim(path))
+		(void)snprintf(own_claim, sizeof(own_claim), "%s", path);
+}
+
+static bool others_claim(const char *path)
+{
+	return is_claim(path) && strcmp(path, own_claim) != 0;
+}
+
+/* An open file may have no name any more: path is NULL then. */
 static int poor_getattr(const char *path, struct stat *st,
 			struct fuse_file_info *fi)
 {
+	hang();
 	if ((troubled = trouble()) != 0)
 		return troubled;
-	(void)fi;
-	hang();
-	return answer(fstatat(source, below(path), st, AT_SYMLINK_NOFOLLOW));
+	if (!path)
+		return answer(fstat((int)fi->fh, st));
+	if (fstatat(source, below(path), st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return want.blind && others_claim(path) ? -want.blind : 0;
 }
 
 static int poor_access(const char *path, int mode)
@@ -239,6 +268,7 @@ static int poor_rename(const char *from, const char *to, unsigned flags)
 		return troubled;
 	if (flags)
 		return -EINVAL;
+	note_put(to);
 	return answer(renameat(source, below(from), source, below(to)));
 }
 
@@ -250,6 +280,7 @@ static int poor_link(const char *from, const char *to)
 		return troubled;
 	if (want.nolink)
 		return -want.nolink;
+	note_put(to);
 	failed = answer(linkat(source, below(from), source, below(to), 0));
 	if (!failed && want.steal)
 		(void)unlinkat(source, below(from), 0);
@@ -258,14 +289,16 @@ static int poor_link(const char *from, const char *to)
 
 static int poor_chmod(const char *path, mode_t mode, struct fuse_file_info *fi)
 {
-	(void)fi;
+	if (!path)
+		return answer(fchmod((int)fi->fh, mode));
 	return answer(fchmodat(source, below(path), mode, 0));
 }
 
 static int poor_chown(const char *path, uid_t uid, gid_t gid,
 		      struct fuse_file_info *fi)
 {
-	(void)fi;
+	if (!path)
+		return answer(fchown((int)fi->fh, uid, gid));
 	return answer(
 		fchownat(source, below(path), uid, gid, AT_SYMLINK_NOFOLLOW));
 }
@@ -275,7 +308,8 @@ static int poor_utimens(const char *path, const struct timespec times[2],
 {
 	if ((troubled = trouble()) != 0)
 		return troubled;
-	(void)fi;
+	if (!path)
+		return answer(futimens((int)fi->fh, times));
 	return answer(utimensat(source, below(path), times, AT_SYMLINK_NOFOLLOW));
 }
 
@@ -296,6 +330,7 @@ static int poor_create(const char *path, mode_t mode, struct fuse_file_info *fi)
 {
 	if ((troubled = trouble()) != 0)
 		return troubled;
+	note_put(path);
 	become_caller();
 	return keep(fi, openat(source, below(path), fi->flags | O_CREAT, mode));
 }

@@ -44,7 +44,7 @@ enum {
 struct contender {
 	bool known, exclusive, entered, left, dead, ended, swept, stuck;
 	bool hit_guards; /* front, keeper or guard, by whatever */
-	bool hit_any, claim_hit, kernel_lock, stopped[2];
+	bool hit_any, claim_hit, removed, kernel_lock, stopped[2];
 	int ttl, wait, host, user, status, exit_code, left_status;
 	char kind[16], way[32];
 	int64_t started, entered_at, left_at, dead_at, ended_at, alive_at;
@@ -301,6 +301,7 @@ static void met_somebody(int late, int64_t at)
 /* --- records --------------------------------------------------------------------- */
 
 static unsigned long long greatest, greatest_exclusive;
+static int greatest_holder;
 static int entries, backwards;
 
 static void check_token(int number, int64_t at)
@@ -310,14 +311,18 @@ static void check_token(int number, int64_t at)
 
 	if (c->fence == 0)
 		return;
-	if (c->fence <= bar && excuse_of(c, at) == EXCUSE_NONE && !alone(c)) {
+	/* Whoever removes a claim by hand removes what its token is known by. */
+	if (c->fence <= bar && excuse_of(c, at) == EXCUSE_NONE && !alone(c) &&
+	    !(greatest_holder && c->fence == bar && all[greatest_holder].removed)) {
 		fault("token", number,
 		      "has %llu, after somebody had %llu; line %ld", c->fence,
 		      bar, line_number);
 		backwards++;
 	}
-	if (c->fence > greatest)
+	if (c->fence > greatest) {
 		greatest = c->fence;
+		greatest_holder = number;
+	}
 	if (c->exclusive && c->fence > greatest_exclusive)
 		greatest_exclusive = c->fence;
 }
@@ -374,6 +379,7 @@ static void on_hit(int number, int64_t at, const char *rest)
 		c->first_hit = at;
 	if (strcmp(role, "claim") == 0) {
 		c->claim_hit = true;
+		c->removed = c->removed || strcmp(sig, "removed") == 0;
 		c->claim_at = at;
 	}
 	if (strcmp(role, "front") == 0 || strcmp(role, "keeper") == 0 ||
