@@ -240,8 +240,7 @@ static const char *const secrets[] = {
 	"{\n\"kdf\": secret}",
 	"{\"kdf\": \"secret\", \"N\": 2}",
 	"{\"kdf\": \"scrypt\", \"N\": \"secret\"}",
-	"{\"kdf\": \"scrypt\", \"N\": 2, \"r\": 1, \"p\": 1, \"salt\": "
-	"\"secret\"}",
+	"{\"kdf\": \"scrypt\", \"N\": 2, \"r\": 1, \"p\": 1,\n\"salt\": \"secret\"}",
 };
 
 /* What is called a key file may be root's, moved there. */

@@ -784,28 +784,31 @@ static enum rc read_threads(const struct look *look,
 	return rc;
 }
 
-static struct sleeper *find_sleeper(struct stop_context *c, pid_t pid)
+/* Its place; c->n: it has none. */
+static size_t find_sleeper(const struct stop_context *c, pid_t pid)
 {
-	for (size_t i = 0; i < c->n; i++)
-		if (c->sleepers[i].id.pid == pid)
-			return &c->sleepers[i];
-	return NULL;
+	size_t i = 0;
+
+	while (i < c->n && c->sleepers[i].id.pid != pid)
+		i++;
+	return i;
 }
 
 /* Kept from look to look, since a child may be seen before its parent. */
 static void note_sleeper(struct stop_context *c, const struct tree_process *p,
 			 size_t threads)
 {
-	struct sleeper *s = find_sleeper(c, p->id.pid);
+	size_t at = find_sleeper(c, p->id.pid);
+	struct sleeper *s = &c->sleepers[at];
 
-	if (s == NULL && threads == 0)
+	if (at == c->n && threads == 0)
 		return;
-	if (s == NULL && c->n == VFORKS) {
+	if (at == VFORKS) {
 		c->moving++;
 		return;
 	}
-	if (s == NULL) {
-		s = &c->sleepers[c->n++];
+	if (at == c->n) {
+		c->n++;
 		s->children = 0;
 	}
 	s->id = p->id;
@@ -816,9 +819,10 @@ static void note_sleeper(struct stop_context *c, const struct tree_process *p,
 
 static void note_vforked(struct stop_context *c, const struct tree_process *p)
 {
-	struct sleeper *s = find_sleeper(c, p->parent);
+	size_t at = find_sleeper(c, p->parent);
+	struct sleeper *s = &c->sleepers[at];
 
-	if (s != NULL && s->size == p->size && s->resident == p->resident)
+	if (at < c->n && s->size == p->size && s->resident == p->resident)
 		s->children++;
 }
 
