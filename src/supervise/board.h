@@ -33,6 +33,10 @@ struct board {
 	char id[64 + 72];    /* "REPOLOCK_HELD_ID=..." */
 	char fence[64 + 24]; /* likewise; "" is left out */
 
+	/* When it last got each signal (struct boot): in a group of its own, it
+	 * gets what was sent to every process. */
+	_Atomic int64_t kept[WITNESS_SIGNALS];
+
 	/* By the gate: why it could not execute the command. */
 	_Atomic int exec_errno;
 

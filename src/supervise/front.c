@@ -22,6 +22,8 @@
 
 /* A signal to a group reaches its members one after the other. */
 static const nsec witness_patience = 20 * NSEC_PER_MSEC;
+/* What the keeper got within this time of us was sent to every process. */
+static const nsec same_signal = 100 * NSEC_PER_MSEC;
 static const nsec witness_again = 5 * NSEC_PER_MSEC;
 /* For a keeper that does not answer a withdrawal. */
 static const nsec withdraw_patience = 8 * NSEC_PER_SEC;
@@ -50,6 +52,8 @@ struct doubtful {
 	struct boot due; /* 0: none */
 	bool relay;      /* if the witness did not see it */
 	bool by_kernel;
+	bool apart; /* COMMAND had left our group: it has not what that got */
+	bool saw;   /* the witness did */
 };
 
 struct front {
@@ -94,8 +98,8 @@ static bool harmless(int sig)
 /* As in the kernel, a stop and a continuation take each other back. */
 static void add_signal(_Atomic uint64_t *set, int sig)
 {
-	const uint64_t stops = board_bit(SIGTSTP) | board_bit(SIGTTIN) |
-			       board_bit(SIGTTOU);
+	const uint64_t stops = board_bit(SIGSTOP) | board_bit(SIGTSTP) |
+			       board_bit(SIGTTIN) | board_bit(SIGTTOU);
 
 	if (sig == SIGCONT)
 		(void)atomic_fetch_and(set, ~stops);
@@ -128,6 +132,45 @@ static void signal_command(struct front *f, int sig)
 		return;
 	if (f->command_fd < 0 || errno == ENOSYS)
 		ask_keeper(f, &f->board->relayed, sig);
+	else if (errno == EPERM && !harmless(sig))
+		tell_denied(f);
+}
+
+/* A COMMAND that has left our group, as timeout(1) does, gets nothing that the
+ * terminal or the shell sends to that. */
+static bool command_is_apart(const struct front *f)
+{
+	pid_t group = f->command > 0 ? getpgid(f->command) : -1;
+
+	return group > 0 && group != getpgrp();
+}
+
+/* Apart from us its group is orphaned for the kernel, since the keeper is in
+ * another session, and is not stopped by SIGTSTP. */
+static bool needs_sigstop(const struct front *f, int sig)
+{
+	return sig == SIGTSTP && !((witness_mask(f->command, "\nSigCgt:") |
+				    witness_mask(f->command, "\nSigIgn:")) &
+				   board_bit(sig));
+}
+
+/* To all that the terminal would have sent it to, had COMMAND's group been the
+ * foreground: the one that it leads. */
+static void signal_group(struct front *f, int sig)
+{
+	enum { TO_GROUP = 4 }; /* PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9 */
+
+	if (needs_sigstop(f, sig))
+		sig = SIGSTOP;
+	if (getpgid(f->command) != f->command) {
+		signal_command(f, sig);
+		return;
+	}
+	if (f->command_fd >= 0 && syscall(SYS_pidfd_send_signal, f->command_fd,
+					  sig, NULL, TO_GROUP) == 0)
+		return;
+	if (f->command_fd < 0 || errno == ENOSYS || errno == EINVAL)
+		ask_keeper(f, &f->board->relayed_to_group, sig);
 	else if (errno == EPERM && !harmless(sig))
 		tell_denied(f);
 }
@@ -193,7 +236,11 @@ static void on_stopped(struct front *f, int sig)
 
 static void on_continued(struct front *f)
 {
-	if (f->command > 0 && command_state(f->command) == 'T')
+	if (f->command <= 0 || command_state(f->command) != 'T')
+		return;
+	if (command_is_apart(f))
+		signal_group(f, SIGCONT);
+	else
 		signal_command(f, SIGCONT);
 }
 
@@ -248,29 +295,47 @@ static void on_own_signal(struct front *f, int sig)
 	ask_keeper(f, &f->board->asked, sig);
 }
 
+/* It was sent to every process (systemd, by control group). */
+static bool keeper_has(const struct front *f, int sig)
+{
+	struct boot kept = { atomic_load(&f->board->kept[sig]) };
+
+	return boot_until(kept, boot_now()) < same_signal ||
+	       (f->keeper > 0 && witness_pending(f->keeper, sig));
+}
+
 static void decide(struct front *f, int sig)
 {
 	struct doubtful *d = &f->doubtful[sig];
-	bool relay = d->relay;
+	bool passed = boot_reached(boot_now(), d->due);
+	struct doubtful was;
 
 	switch (witness_ask(sig)) {
 	case WITNESS_SAW:
-		relay = false;
+		d->saw = true;
+		/* The keeper is given the time to get it, too. */
+		if (d->apart && !passed)
+			return;
 		break;
 	case WITNESS_SEES:
 		d->due = boot_add(boot_now(), witness_again);
 		return;
 	case WITNESS_SAW_NONE:
-		if (!boot_reached(boot_now(), d->due))
+		if (!passed)
 			return;
 		break;
 	case WITNESS_GONE:
-		relay = relay && !d->by_kernel;
+		d->relay = d->relay && (!d->by_kernel || d->apart);
 		break;
 	}
+	was = *d;
 	*d = (struct doubtful){ 0 };
-	if (relay)
+	if (!was.relay)
+		return;
+	if (!was.saw)
 		signal_command(f, sig);
+	else if (was.apart && !keeper_has(f, sig))
+		signal_group(f, sig);
 }
 
 static void decide_all(struct front *f)
@@ -287,7 +352,8 @@ static void decide_all(struct front *f)
 }
 
 /* The witness is asked about each signal, lest it be taken for the next. */
-static void ask_witness(struct front *f, int sig, bool relay, bool by_kernel)
+static void ask_witness(struct front *f, int sig, bool relay, bool by_kernel,
+			bool apart)
 {
 	struct doubtful *d = &f->doubtful[sig];
 
@@ -295,12 +361,13 @@ static void ask_witness(struct front *f, int sig, bool relay, bool by_kernel)
 		d->due = boot_add(boot_now(), witness_patience);
 	d->relay = d->relay || relay;
 	d->by_kernel = by_kernel;
+	d->apart = apart;
 }
 
 static void on_signal(struct front *f, const struct signalfd_siginfo *info)
 {
 	int sig = (int)info->ssi_signo;
-	bool by_kernel = sent_by_kernel(info), runs;
+	bool by_kernel = sent_by_kernel(info), runs, apart;
 
 	/* SIGPIPE and the like, by a write of our own. */
 	if (sig >= WITNESS_SIGNALS || info->ssi_pid == (uint32_t)getpid())
@@ -312,7 +379,13 @@ static void on_signal(struct front *f, const struct signalfd_siginfo *info)
 		return;
 	}
 	runs = atomic_load(&f->board->went) && !atomic_load(&f->board->ended);
-	ask_witness(f, sig, runs && (!by_kernel || !of_terminal(sig)), by_kernel);
+	apart = runs && command_is_apart(f);
+	ask_witness(f, sig, runs && (!by_kernel || !of_terminal(sig)),
+		    by_kernel, apart);
+	/* Reading and writing in the background is its own affair. */
+	if (apart && by_kernel && of_terminal(sig) && sig != SIGTTIN &&
+	    sig != SIGTTOU)
+		signal_group(f, sig);
 	if (!runs)
 		on_own_signal(f, sig);
 }

@@ -263,6 +263,14 @@ static void signal_command(struct keeper *k, int sig)
 		tell(k, &denied);
 }
 
+/* What the terminal sent to our group, for the one that COMMAND leads. */
+static void signal_group(struct keeper *k, int sig)
+{
+	if (k->reaped || getpgid(k->command->pid) != k->command->pid ||
+	    kill(-k->command->pid, sig) < 0)
+		signal_command(k, sig);
+}
+
 static struct tree tree_of(const struct keeper *k)
 {
 	return (struct tree){ .root = getpid(),
@@ -825,6 +833,8 @@ static void on_child(struct keeper *k)
  * meant for us. Which of the two is seen when the front had time to get it. */
 static void on_asked(struct keeper *k, int sig)
 {
+	if (sig < WITNESS_SIGNALS)
+		atomic_store(&k->board->kept[sig], boot_now().ns);
 	if (sig != SIGTERM && sig != SIGINT && sig != SIGQUIT)
 		return; /* SIGHUP above all: `restic unlock` sends it */
 	k->asked = sig;
@@ -873,14 +883,17 @@ static int take_signal(uint64_t *set)
 
 static void look_at_board(struct keeper *k)
 {
-	uint64_t asked, relayed;
+	uint64_t asked, relayed, to_group;
 	int sig;
 
 	atomic_store(&k->board->keeper_woken, false);
 	relayed = atomic_exchange(&k->board->relayed, 0);
 	asked = atomic_exchange(&k->board->asked, 0);
+	to_group = atomic_exchange(&k->board->relayed_to_group, 0);
 	while ((sig = take_signal(&relayed)) != 0)
 		signal_command(k, sig);
+	while ((sig = take_signal(&to_group)) != 0)
+		signal_group(k, sig);
 	while ((sig = take_signal(&asked)) != 0)
 		step(k, (struct event){ .kind = EVENT_SIGNAL, .signal = sig });
 }

@@ -109,23 +109,27 @@ static uint64_t mask_in(const char *status, const char *field)
 	return mask;
 }
 
-/* Sent to it, but it had no turn yet to count it. */
-static bool pending(int sig)
+uint64_t witness_mask(pid_t pid, const char *field)
 {
 	char path[40], status[2048];
 	ssize_t n;
 	int fd;
 
-	status_path(path, witness.pid);
+	status_path(path, pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return 0;
 	n = read(fd, status, sizeof(status) - 1);
 	(void)close(fd);
 	if (n <= 0)
-		return false;
+		return 0;
 	status[n] = '\0';
-	return ((mask_in(status, "\nSigPnd:") | mask_in(status, "\nShdPnd:")) >>
+	return mask_in(status, field);
+}
+
+bool witness_pending(pid_t pid, int sig)
+{
+	return ((witness_mask(pid, "\nSigPnd:") | witness_mask(pid, "\nShdPnd:")) >>
 		(sig - 1)) &
 	       1;
 }
@@ -137,7 +141,7 @@ enum witness_word witness_ask(int sig)
 
 	if (witness.pid == 0)
 		return WITNESS_GONE;
-	waits = pending(sig);
+	waits = witness_pending(witness.pid, sig);
 	saw = atomic_load(&witness.saw[sig]);
 	if (saw != witness.known[sig]) {
 		witness.known[sig] = saw;

@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum { WITNESS_SIGNALS = 65 };
@@ -35,6 +36,11 @@ enum witness_word {
 	WITNESS_GONE
 };
 enum witness_word witness_ask(int sig);
+
+/* Of any process: a set of signals in /proc/PID/status, as "\nSigIgn:", one
+ * bit each; 0 if it cannot be read. */
+uint64_t witness_mask(pid_t pid, const char *field);
+bool witness_pending(pid_t pid, int sig);
 
 void witness_dismiss(void); /* kills it; whoever reaps sees its end */
 void witness_stop(void);    /* kills and reaps it */
