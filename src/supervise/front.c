@@ -510,7 +510,9 @@ static void look_at_board(struct front *f)
 	int stopped;
 
 	atomic_store(&f->board->front_woken, false);
-	stopped = atomic_exchange(&f->board->stopped, 0);
+	/* The packet that woke us may be older than the one that names COMMAND:
+	 * then that comes next, and what is posted here is looked at again. */
+	stopped = f->command > 0 ? atomic_exchange(&f->board->stopped, 0) : 0;
 	if (stopped != 0)
 		on_stopped(f, stopped);
 	/* Woken for a nearer guard, too: the timer is set anew in any case. */
@@ -560,6 +562,7 @@ static void on_message(struct front *f, const struct message *message,
 		check_descriptors(f, message);
 		if (!f->bereft && ends_by_age(f))
 			start_third(f);
+		look_at_board(f);
 		return;
 	case MESSAGE_LOOK:
 		look_at_board(f);
