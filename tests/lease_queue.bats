@@ -29,7 +29,8 @@ let_go()
 	finish "$1"
 }
 
-# kill_all NAME...: without a chance to take anything back.
+# kill_all NAME...: without a chance to take anything back; stopped first, since
+# who sees the other killed withdraws before its own turn comes.
 kill_all()
 {
 	local name pids=()
@@ -37,6 +38,7 @@ kill_all()
 		# shellcheck disable=SC2207
 		pids+=($(tree_of "${PID[$name]}"))
 	done
+	kill -STOP "${pids[@]}"
 	kill -KILL "${pids[@]}"
 	for name in "$@"; do
 		finish "$name"
