@@ -36,7 +36,7 @@ static const int64_t THAW_PATIENCE = 2 * 1000000000LL;
 static int64_t silent_after = 20 * 1000000000LL;
 
 enum {
-	BUSY_PERCENT = 30, /* of one processor, while waiting */
+	BUSY_PERCENT = 10, /* of one processor, while waiting */
 	MAX_WINDOWS = 4096,
 	MAX_TEXT = 1 << 20
 };
