@@ -63,7 +63,10 @@ theirs()
 @test "a script is named as the holder, though what it runs has a lower pid" {
 	needs_root
 	echo 20000 >/proc/sys/kernel/ns_last_pid
+	# Who starts within one tick of the kernel's clock is of one age.
 	start script sh -c 'exec 9>"$1"; flock 9
+		born() { cut -d " " -f 22 "/proc/$1/stat"; }
+		until [ "$(born self)" -gt "$(born $$)" ]; do :; done
 		echo 10000 >/proc/sys/kernel/ns_last_pid
 		"$2/sleep" 60 & echo $! >"$2/child"; wait' sh "$F" "$T"
 	child=$(pid_in child)
