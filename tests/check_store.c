@@ -159,10 +159,12 @@ static void own_mounts(void)
 	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
 }
 
-static void mount_overlay(char path[PATH_ROOM], const char *above)
+/* upper: the directory that is written to, for whoever goes by it. */
+static void mount_overlay_on(char path[PATH_ROOM], char upper[PATH_ROOM],
+			     const char *above)
 {
 	const char *more = geteuid() == 0 ? "" : ",userxattr";
-	char lower[PATH_ROOM], upper[PATH_ROOM], work[PATH_ROOM];
+	char lower[PATH_ROOM], work[PATH_ROOM];
 	char options[4 * PATH_ROOM];
 
 	own_mounts();
@@ -172,6 +174,13 @@ static void mount_overlay(char path[PATH_ROOM], const char *above)
 		       fresh(work, above), more);
 	ck_assert_int_eq(
 		mount("overlay", fresh(path, above), "overlay", 0, options), 0);
+}
+
+static void mount_overlay(char path[PATH_ROOM], const char *above)
+{
+	char upper[PATH_ROOM];
+
+	mount_overlay_on(path, upper, above);
 }
 
 static enum rc open_overlay(struct store **out, const struct store_kind *kind,
@@ -995,6 +1004,28 @@ START_TEST(a_foreign_lock_below_another_mount_is_judged_by_that)
 }
 END_TEST
 
+/* The overlay knows it still, and answers ESTALE for ever. */
+START_TEST(what_was_removed_below_an_overlay_is_absent)
+{
+	static const char *const names[] = { "gone", "moved" };
+	char base[PATH_ROOM], upper[PATH_ROOM], path[PATH_ROOM];
+	struct stat st;
+
+	mount_overlay_on(base, upper, memory);
+	ck_assert_int_eq(store_open(&s, "", base, NULL, &call, &e), RC_OK);
+	for (int i = 0; i < 2; i++) {
+		scratch_write(below(path, upper, names[i]), "");
+		ck_assert_int_eq(stat(below(path, base, names[i]), &st), 0);
+		ck_assert_int_eq(unlink(below(path, upper, names[i])), 0);
+		ck_assert_int_eq(unlink(below(path, base, names[i])), -1);
+		ck_assert_int_eq(errno, ESTALE);
+	}
+	ck_assert_int_eq(s->ops->del(s, "gone", &call, &e), RC_ABSENT);
+	ck_assert_int_eq(s->ops->move(s, "moved", "to", &call, &e), RC_ABSENT);
+	store_close(s);
+}
+END_TEST
+
 START_TEST(a_lag_is_told_of_what_is_not_local)
 {
 	char base[PATH_ROOM];
@@ -1047,6 +1078,7 @@ int main(void)
 	tcase_add_test(opening, opening_makes_nothing);
 	tcase_add_test(opening, tags_differ_by_each_of_their_parts);
 	tcase_add_test(opening, a_lag_is_told_of_what_is_not_local);
+	tcase_add_test(opening, what_was_removed_below_an_overlay_is_absent);
 	tcase_add_loop_test(links, a_planted_link_is_never_followed, 0, 4);
 	tcase_add_loop_test(links, an_object_that_is_a_link_is_not_followed,
 			    SYSTEM_NEW, SYSTEM_OLD + 1);

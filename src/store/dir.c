@@ -810,6 +810,19 @@ static bool is_gone(int sys)
 	return sys == ENOENT || sys == ESTALE;
 }
 
+/* An overlay answers ESTALE for ever for what was removed from its upper
+ * directory. That it has no name any more is seen by its links. */
+static int sys_of_removed(const struct place *p, int sys)
+{
+	struct stat st;
+
+	if (sys != ESTALE)
+		return sys;
+	if (fstatat(p->dir, p->leaf, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? ENOENT : sys;
+	return st.st_nlink == 0 ? ENOENT : sys;
+}
+
 /* Split and open; what is missing of the directories is made. */
 static enum rc place_make(struct dir_store *d, struct place *p,
 			  const char *name, struct err *e)
@@ -1195,7 +1208,7 @@ static enum rc dir_del(struct store *s, const char *name,
 		rc = err_sys(e, RC_EXISTS, ENOTEMPTY, "%.100s/%.80s", s->shown,
 			     name);
 	else
-		rc = refuse_step(d, name, errno, e);
+		rc = refuse_step(d, name, sys_of_removed(&p, errno), e);
 	place_close(&p);
 	return rc;
 }
@@ -1608,8 +1621,8 @@ static enum rc dir_move(struct store *s, const char *from, const char *to,
 		else if (errno == ENOTEMPTY)
 			rc = refuse(d, to, EEXIST, e);
 		else
-			rc = refuse_step(d, errno == EEXIST ? to : from, errno,
-					 e);
+			rc = refuse_step(d, errno == EEXIST ? to : from,
+					 sys_of_removed(&source, errno), e);
 		if (rc == RC_OK && target.dir != source.dir)
 			rc = place_sync(d, &source, from, e);
 		place_close(&target);
