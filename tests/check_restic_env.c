@@ -45,7 +45,7 @@ static void fill_file(const char *text, size_t len)
 static enum rc password(void)
 {
 	buf_reset(&out);
-	return restic_password(&out, false, &unlimited, &e);
+	return restic_password(&out, false, NULL, &unlimited, &e);
 }
 
 /* --- where --- */
@@ -247,7 +247,7 @@ START_TEST(a_command_that_hangs_is_ended_with_the_leash)
 	struct boot begun = boot_now();
 
 	setenv("RESTIC_PASSWORD_COMMAND", "sleep 25", 1);
-	ck_assert_int_eq(restic_password(&out, false, &call, &e), RC_RETRY);
+	ck_assert_int_eq(restic_password(&out, false, NULL, &call, &e), RC_RETRY);
 	ck_assert_int_lt(boot_until(begun, boot_now()), 20 * NSEC_PER_SEC);
 }
 END_TEST
@@ -275,10 +275,11 @@ START_TEST(an_empty_password_is_refused_unless_wanted)
 	setenv("RESTIC_PASSWORD_FILE", path, 1);
 	ck_assert_int_eq(password(), RC_DENIED);
 	ck_assert_ptr_nonnull(strstr(e.text, "--insecure-no-password"));
-	ck_assert_int_eq(restic_password(&out, true, &unlimited, &e),
+	ck_assert_int_eq(restic_password(&out, true, NULL, &unlimited, &e),
 			 RC_MALFORMED);
 	unsetenv("RESTIC_PASSWORD_FILE");
-	ck_assert_int_eq(restic_password(&out, true, &unlimited, &e), RC_OK);
+	ck_assert_int_eq(restic_password(&out, true, NULL, &unlimited, &e),
+			 RC_OK);
 	ck_assert_uint_eq(out.len, 0);
 }
 END_TEST

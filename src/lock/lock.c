@@ -148,6 +148,15 @@ enum rc lock_open(struct lock **lock, const struct lock_wish *wish,
 	return RC_OK;
 }
 
+bool lock_starts_programs(const struct lock_wish *wish)
+{
+	const struct lock_scheme *scheme = lock_scheme_find(
+		wish->location->scheme);
+
+	return scheme && scheme->ops && scheme->ops->starts_programs &&
+	       scheme->ops->starts_programs(wish);
+}
+
 void lock_close(struct lock *lock)
 {
 	if (lock)

@@ -23,6 +23,7 @@
 
 #include "util/call.h"
 #include "util/location.h"
+#include "util/program.h"
 #include "util/self.h"
 
 enum lock_mode { LOCK_EXCLUSIVE, LOCK_SHARED };
@@ -112,6 +113,8 @@ struct lock_wish {
 	/* Told around what may take a person's time other than ask: a program
 	 * that gives the secret. May be NULL; from lock_open only. */
 	void (*aside)(bool begins);
+	/* How to start such a program. NULL: as a child of ours. */
+	program_start_fn *start;
 };
 
 struct lock_remove {
@@ -181,6 +184,9 @@ struct lock_ops {
 	enum rc (*describe)(struct lock *lock, struct lock_info *info,
 			    const struct call *call, struct err *e);
 
+	/* Optional. Whether open may call wish->start. */
+	bool (*starts_programs)(const struct lock_wish *wish);
+
 	/* Changes nothing. Order: holders first, then waiting. */
 	enum rc (*list)(struct lock *lock, lock_seen *seen, void *context,
 			const struct call *call, struct err *e);
@@ -211,6 +217,9 @@ struct lock {
 enum rc lock_open(struct lock **lock, const struct lock_wish *wish,
 		  const struct call *call, struct err *e);
 void lock_close(struct lock *lock); /* accepts NULL */
+
+/* Whether lock_open may start a program, by wish->start. Looks at no store. */
+bool lock_starts_programs(const struct lock_wish *wish);
 
 /* The margin of a term, as safety.md has it: max(1 s, valid / 20), never more
  * than valid / 4. For protocols to fill lock_term.margin with. */

@@ -26,6 +26,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "lock/restic_env.h"
 #include "lock/restic_judge.h"
 #include "lock/restic_look.h"
 #include "util/log.h"
@@ -1034,6 +1035,11 @@ static enum rc restic_remove(struct lock *lock, const struct lock_remove *what,
 	return rc ? rc : gone_or_renamed(l, &judged, info, e);
 }
 
+static bool restic_starts_programs(const struct lock_wish *wish)
+{
+	return !wish->no_password && restic_runs_password_command();
+}
+
 const struct lock_ops lock_restic = {
 	.name = "restic",
 	.summary = "the native lock of a restic repository",
@@ -1049,6 +1055,7 @@ const struct lock_ops lock_restic = {
 	.refresh = restic_refresh,
 	.release = restic_release,
 	.loss_fd = restic_loss_fd,
+	.starts_programs = restic_starts_programs,
 	.list = restic_list,
 	.remove = restic_remove,
 };

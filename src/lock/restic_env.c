@@ -3,12 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "util/file.h"
@@ -151,8 +148,31 @@ static enum rc add_text_file(struct buf *out, const struct buf *file,
 	return rc;
 }
 
-static enum rc read_output(struct buf *out, int fd, const struct call *call,
-			   struct err *e);
+static enum rc read_all(struct buf *out, int fd, const struct call *call,
+			struct err *e)
+{
+	char part[512];
+	enum rc rc;
+
+	for (;;) {
+		ssize_t n;
+
+		rc = call_wait(call, fd, NSEC_FOREVER, e);
+		if (rc)
+			break;
+		n = read(fd, part, sizeof(part));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			rc = err_sys(e, RC_FAILED, errno, "reading");
+		else if (n > 0)
+			rc = buf_add(out, part, (size_t)n, e);
+		if (n <= 0 || rc)
+			break;
+	}
+	explicit_bzero(part, sizeof(part));
+	return rc;
+}
 
 /* `name` is the variable that named the file. */
 static enum rc read_text_file(struct buf *out, const char *name,
@@ -168,7 +188,7 @@ static enum rc read_text_file(struct buf *out, const char *name,
 		return err_context(e, rc, "%s", name);
 	buf_init(&file, RESTIC_TEXT_MAX);
 	/* Of a pipe the other end may take its time. */
-	rc = read_output(&file, fd, call, e);
+	rc = read_all(&file, fd, call, e);
 	if (!rc)
 		rc = add_text_file(out, &file, e);
 	if (rc)
@@ -311,113 +331,12 @@ enum rc restic_split(char ***words, const char *line, struct err *e)
 
 /* --- the password --- */
 
-/* Standard input is empty, as restic has it: it may be the user's data. */
-static int spawn(pid_t *pid, char *const argv[], int out)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t how;
-	sigset_t none, all;
-	int sys;
-
-	if (posix_spawn_file_actions_init(&files) != 0)
-		return ENOMEM;
-	if (posix_spawnattr_init(&how) != 0) {
-		(void)posix_spawn_file_actions_destroy(&files);
-		return ENOMEM;
-	}
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	sys = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY,
-					       0);
-	if (!sys)
-		sys = posix_spawn_file_actions_adddup2(&files, out, 1);
-	if (!sys)
-		sys = posix_spawnattr_setsigmask(&how, &none);
-	if (!sys)
-		sys = posix_spawnattr_setsigdefault(&how, &all);
-	if (!sys)
-		sys = posix_spawnattr_setflags(
-			&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	if (!sys)
-		sys = posix_spawnp(pid, argv[0], &files, &how, argv, environ);
-	(void)posix_spawnattr_destroy(&how);
-	(void)posix_spawn_file_actions_destroy(&files);
-	return sys;
-}
-
-static enum rc read_output(struct buf *out, int fd, const struct call *call,
-			   struct err *e)
-{
-	char part[512];
-	enum rc rc;
-
-	for (;;) {
-		ssize_t n;
-
-		rc = call_wait(call, fd, NSEC_FOREVER, e);
-		if (rc)
-			break;
-		n = read(fd, part, sizeof(part));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			rc = err_sys(e, RC_FAILED, errno, "its output");
-		else if (n > 0)
-			rc = buf_add(out, part, (size_t)n, e);
-		if (n <= 0 || rc)
-			break;
-	}
-	explicit_bzero(part, sizeof(part));
-	return rc;
-}
-
-static enum rc how_it_ended(pid_t pid, const char *program, struct err *e)
-{
-	int status = 0;
-
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno == EINTR)
-			continue;
-		return err_sys(e, RC_DENIED, errno, "how %.60s ended", program);
-	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return RC_OK;
-	if (WIFSIGNALED(status))
-		return err_set(e, RC_DENIED, "%.60s died by signal %d", program,
-			       WTERMSIG(status));
-	return err_set(e, RC_DENIED, "%.60s ended with status %d", program,
-		       WEXITSTATUS(status));
-}
-
-static enum rc run(struct buf *out, char *const argv[], const struct call *call,
-		   struct err *e)
-{
-	struct err ignored;
-	int ends[2], sys;
-	pid_t pid;
-	enum rc rc;
-
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return err_sys(e, rc_of_errno(errno), errno, "a pipe");
-	sys = spawn(&pid, argv, ends[1]);
-	close(ends[1]);
-	if (sys) {
-		close(ends[0]);
-		return err_sys(e, RC_DENIED, sys, "%.100s", argv[0]);
-	}
-	rc = read_output(out, ends[0], call, e);
-	close(ends[0]);
-	if (rc) {
-		(void)kill(pid, SIGKILL);
-		(void)how_it_ended(pid, argv[0], &ignored);
-		return rc;
-	}
-	return how_it_ended(pid, argv[0], e);
-}
-
+/* Its standard input is empty, as restic has it: ours may be the user's data. */
 static enum rc from_command(struct buf *password, const char *line,
-			    const struct call *call, struct err *e)
+			    program_start_fn *start, const struct call *call,
+			    struct err *e)
 {
+	struct program program;
 	char **argv = NULL;
 	struct buf out;
 	enum rc rc;
@@ -425,7 +344,9 @@ static enum rc from_command(struct buf *password, const char *line,
 	buf_init(&out, RESTIC_TEXT_MAX);
 	rc = restic_split(&argv, line, e);
 	if (!rc)
-		rc = run(&out, argv, call, e);
+		rc = start(&program, argv, e);
+	if (!rc)
+		rc = program_finish(&program, &out, call, e);
 	if (!rc)
 		rc = add_trimmed(password, buf_text(&out), out.len, e);
 	free(argv);
@@ -433,7 +354,12 @@ static enum rc from_command(struct buf *password, const char *line,
 	return rc ? err_context(e, rc, "RESTIC_PASSWORD_COMMAND") : RC_OK;
 }
 
-enum rc restic_password(struct buf *password, bool none,
+bool restic_runs_password_command(void)
+{
+	return variable("RESTIC_PASSWORD_COMMAND") != NULL;
+}
+
+enum rc restic_password(struct buf *password, bool none, program_start_fn *start,
 			const struct call *call, struct err *e)
 {
 	const char *text = variable("RESTIC_PASSWORD");
@@ -460,7 +386,8 @@ enum rc restic_password(struct buf *password, bool none,
 			       "no password: set RESTIC_PASSWORD_FILE, "
 			       "RESTIC_PASSWORD_COMMAND or RESTIC_PASSWORD");
 	if (command)
-		rc = from_command(password, command, call, e);
+		rc = from_command(password, command,
+				  start ? start : program_start, call, e);
 	else if (file)
 		rc = read_text_file(password, "RESTIC_PASSWORD_FILE", file,
 				    FILE_OR_PIPE, call, e);

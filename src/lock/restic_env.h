@@ -11,6 +11,7 @@
 
 #include "util/buf.h"
 #include "util/call.h"
+#include "util/program.h"
 
 enum { RESTIC_TEXT_MAX = 64 * 1024 };
 
@@ -26,10 +27,14 @@ enum rc restic_place(struct buf *path, const char *rest, struct err *e);
  * The password, appended to `password`, which must be empty. RC_ABSENT: there
  * is none in the environment, so somebody must be asked. RC_DENIED: an empty
  * one, or its source failed. none: --insecure-no-password was given; then the
- * environment must not have one (RC_MALFORMED).
+ * environment must not have one (RC_MALFORMED). start: how to start the
+ * command that gives it; NULL: program_start.
  */
-enum rc restic_password(struct buf *password, bool none,
+enum rc restic_password(struct buf *password, bool none, program_start_fn *start,
 			const struct call *call, struct err *e);
+
+/* Whether a command gives it. */
+bool restic_runs_password_command(void);
 
 /*
  * A command line taken apart without a shell: white space separates, quotes

@@ -282,7 +282,7 @@ static enum rc unlock_master(struct restic_repo *repo,
 	/* RESTIC_PASSWORD_COMMAND may open a window and ask. */
 	if (wish->aside)
 		wish->aside(true);
-	rc = restic_password(&password, wish->no_password, call, e);
+	rc = restic_password(&password, wish->no_password, wish->start, call, e);
 	if (wish->aside)
 		wish->aside(false);
 	if (rc == RC_ABSENT)

@@ -60,7 +60,8 @@ struct front {
 	const struct plan *plan;
 	struct board *board;
 	int sock;
-	pid_t keeper;    /* 0: gone */
+	pid_t keeper; /* 0: gone */
+	struct helpers *helpers;
 	pid_t reaper;    /* our child, in place of the keeper; 0: none */
 	int reaper_sock; /* -1: nothing more comes by it */
 	struct tree_set *strangers; /* children that are not COMMAND's */
@@ -457,6 +458,8 @@ static void reap(struct front *f)
 		f->third.pid = 0;
 	if (reap_one(witness_pid()))
 		witness_ended();
+	if (reap_one(f->helpers->pid))
+		f->helpers->pid = 0;
 	reap_adopted(f);
 }
 
@@ -1009,6 +1012,7 @@ void front_run(const struct front_start *start, struct outcome *outcome)
 			     .board = start->board,
 			     .sock = start->sock,
 			     .keeper = start->keeper,
+			     .helpers = start->helpers,
 			     .reaper = start->reaper->pid,
 			     .reaper_sock = start->reaper->sock,
 			     .strangers = start->strangers,

@@ -12,15 +12,17 @@
 #define SUPERVISE_FRONT_H
 
 #include "supervise/board.h"
+#include "supervise/helpers.h"
 #include "supervise/reaper.h"
 #include "supervise/tree.h"
 
 struct front_start {
 	const struct plan *plan;
 	struct board *board;
-	int sock;              /* to the keeper */
-	pid_t keeper;          /* our child, or the reaper's */
-	struct reaper *reaper; /* .pid == 0: there is none */
+	int sock;                /* to the keeper */
+	pid_t keeper;            /* our child, or the reaper's */
+	struct helpers *helpers; /* .pid == 0: there are none */
+	struct reaper *reaper;   /* .pid == 0: there is none */
 	/* Children that are not COMMAND's, by which there is a reaper. */
 	struct tree_set *strangers;
 };

@@ -49,6 +49,7 @@ struct keeper {
 	struct command *command;
 	struct board *board;
 	int sock;
+	const struct helpers *helpers;
 	pid_t front;
 	int front_fd; /* its pidfd, where it is not our parent; or -1 */
 
@@ -1045,6 +1046,7 @@ static enum rc open_lock(struct keeper *k, struct err *e)
 	static struct self self;
 	static struct lock_wish wish;
 	struct call call = { BOOT_NEVER, k->sock };
+	enum rc rc;
 
 	self = *k->plan->wish.self;
 	self.keeper.pid = getpid();
@@ -1052,12 +1054,18 @@ static enum rc open_lock(struct keeper *k, struct err *e)
 	wish = k->plan->wish;
 	wish.self = &self;
 	asking = k;
+	helpers_use(k->helpers);
 	wish.aside = step_aside;
+	if (k->helpers->sock >= 0)
+		wish.start = helpers_run;
 	if (wish.ask)
 		wish.ask = ask_aside;
 	if (k->plan->open)
-		return k->plan->open(&k->lock, &wish, &call, e);
-	return lock_open(&k->lock, &wish, &call, e);
+		rc = k->plan->open(&k->lock, &wish, &call, e);
+	else
+		rc = lock_open(&k->lock, &wish, &call, e);
+	helpers_dismiss();
+	return rc;
 }
 
 static enum rc open_sources(struct keeper *k, struct err *e)
@@ -1119,6 +1127,7 @@ _Noreturn void keeper_run(const struct keeper_start *start)
 	k.board = start->board;
 	k.sock = start->sock;
 	k.front = start->front;
+	k.helpers = start->helpers;
 	k.front_fd = -1;
 	if (getppid() != k.front)
 		k.front_fd = (int)syscall(SYS_pidfd_open, k.front, 0);

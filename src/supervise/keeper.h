@@ -16,13 +16,15 @@
 #define SUPERVISE_KEEPER_H
 
 #include "supervise/command.h"
+#include "supervise/helpers.h"
 
 struct keeper_start {
 	const struct plan *plan;
 	struct command *command;
 	struct board *board;
-	int sock;    /* to the front */
-	pid_t front; /* our parent, or gone */
+	int sock;                      /* to the front */
+	const struct helpers *helpers; /* who may be asked to run programs */
+	pid_t front;                   /* our parent, or gone */
 };
 
 /* Call it in the child, all signals blocked. The outcome is on the board. */

@@ -13,6 +13,7 @@
 #include "supervise/board.h"
 #include "supervise/command.h"
 #include "supervise/front.h"
+#include "supervise/helpers.h"
 #include "supervise/keeper.h"
 #include "supervise/reaper.h"
 #include "supervise/tree.h"
@@ -28,7 +29,8 @@ struct run {
 	struct board *board;
 	struct command command;
 	struct caller caller;
-	int socks[2];              /* front, keeper */
+	int socks[2]; /* front, keeper */
+	struct helpers helpers;
 	struct reaper reaper;      /* if there is one */
 	struct tree_set strangers; /* children that are not COMMAND's */
 };
@@ -78,12 +80,17 @@ static void guard(struct run *r, pid_t keeper, struct outcome *outcome)
 				     .board = r->board,
 				     .sock = r->socks[0],
 				     .keeper = keeper,
+				     .helpers = &r->helpers,
 				     .reaper = &r->reaper,
 				     .strangers = &r->strangers };
 
 	(void)close(r->socks[1]);
 	r->socks[1] = -1;
+	if (r->helpers.sock >= 0)
+		(void)close(r->helpers.sock);
+	r->helpers.sock = -1;
 	front_run(&start, outcome);
+	helpers_end(&r->helpers);
 }
 
 static _Noreturn void keep(struct run *r, pid_t front)
@@ -92,6 +99,7 @@ static _Noreturn void keep(struct run *r, pid_t front)
 				      .command = &r->command,
 				      .board = r->board,
 				      .sock = r->socks[1],
+				      .helpers = &r->helpers,
 				      .front = front };
 
 	(void)close(r->socks[0]);
@@ -128,14 +136,21 @@ static enum rc run(struct run *r, struct outcome *outcome, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	apart = !tree_is_bare();
+	/* Before the keeper, so that it is there when COMMAND begins; and before
+	 * the helpers, of whose socket it would have a copy. */
+	(void)witness_start(r->board->saw);
+	if (lock_starts_programs(&r->plan->wish)) {
+		rc = helpers_start(&r->helpers, r->socks, e);
+		apart = true;
+	}
 	if (apart)
 		(void)tree_note_children(&r->strangers);
-	/* Before the keeper, so that it is there when COMMAND begins. */
-	(void)witness_start(r->board->saw);
-	rc = apart ? reaper_fork(&r->reaper, &keeper, e)
-		   : fork_keeper(&keeper, e);
+	if (rc == RC_OK)
+		rc = apart ? reaper_fork(&r->reaper, &keeper, e)
+			   : fork_keeper(&keeper, e);
 	if (rc != RC_OK) {
 		witness_stop();
+		helpers_end(&r->helpers);
 		return rc;
 	}
 	if (keeper == 0)
@@ -172,6 +187,7 @@ void supervise(const struct plan *plan, struct outcome *outcome)
 {
 	struct run r = { .plan = plan,
 			 .socks = { -1, -1 },
+			 .helpers = { .sock = -1 },
 			 .reaper = { .sock = -1 } };
 	struct err e = { 0 };
 
