@@ -75,6 +75,13 @@ only_the_agent_is_left()
 	only_the_agent_is_left
 }
 
+@test "1.2 COMMAND true is over at once beside such an agent" {
+	ask_by_agent
+	expect 0 lock -- true
+	is '' "$output"
+	only_the_agent_is_left
+}
+
 @test "1.2 what COMMAND leaves is killed beside such an agent" {
 	ask_by_agent
 	start a "$REPOLOCK" with-lock -r "$LOC" -- sh -c '
@@ -155,6 +162,62 @@ only_the_agent_is_left()
 	none_left
 }
 
+@test "1.2 who runs a password command is not read by others" {
+	needs_root
+	ask_by_hanging
+	chmod 755 "$T"
+	chown -R 65534 "$REPO"
+	mkdir -m 777 "$T/job"
+	: >"$T/asking"
+	chmod 666 "$T/asking"
+	start a setpriv --reuid 65534 --clear-groups env HOME="$T/job" \
+		"$REPOLOCK" with-lock -r "$LOC" -- true
+	wait_until '[ -s "$T/asking" ]'
+	asking=$(cat "$T/asking")
+	# Of a process that may be dumped it is its user's.
+	is 65534 "$(stat -c %u "/proc/$asking/environ")"
+	is 0 "$(stat -c %u "/proc/$(parent_of "$asking")/environ")"
+	kill -TERM "${PID[a]}"
+	finish a
+	is 143 $status
+	none_left
+}
+
+@test "1.2 a killed password command, and who runs it, are reported" {
+	ask_by_hanging
+	for who in program runner; do
+		start $who "$REPOLOCK" with-lock -r "$LOC" -- true
+		asking=$(pid_in asking)
+		if [ $who = program ]; then
+			kill -KILL "$asking"
+			said='RESTIC_PASSWORD_COMMAND.*died by signal 9'
+		else
+			kill -KILL "$(parent_of "$asking")"
+			said='RESTIC_PASSWORD_COMMAND.*was killed'
+		fi
+		finish $who
+		is 125 $status
+		has "$said"
+		# Nobody is left who would know it.
+		[ $who = program ] || kill "$asking"
+		wait_until 'gone "$asking"'
+		none_left
+		rm "$T/asking"
+	done
+}
+
+@test "1.2 a signal ends the asking though who runs the command is stopped" {
+	ask_by_hanging
+	start a "$REPOLOCK" with-lock -r "$LOC" -- true
+	asking=$(pid_in asking)
+	kill -STOP "$(parent_of "$asking")"
+	kill -TERM "${PID[a]}"
+	finish a
+	is 143 $status
+	wait_until 'gone "$asking"'
+	none_left
+}
+
 @test "1.2 a password command asks on the terminal" {
 	ask_by <<-'END'
 		printf 'the pass''word? ' >/dev/tty
@@ -202,16 +265,21 @@ none_left_but_terminal()
 	has 'RESTIC_PASSWORD_COMMAND.*none.*No such file'
 }
 
+# The process that runs such a program, if the lock's own has one.
+runner='for p in $(cat /proc/$REPOLOCK_HELD_PID/task/*/children); do
+	grep -x repolock-helper "/proc/$p/comm"; done'
+
 @test "1.2 no process for helpers is made where none is needed" {
+	ask_by_hanging
+	start a "$REPOLOCK" with-lock -r "$LOC" -- true
+	asking=$(pid_in asking)
+	is repolock-helper "$(cat "/proc/$(parent_of "$asking")/comm")"
+	kill -TERM "${PID[a]}"
+	finish a
+	# It has done its work when COMMAND runs, or very soon.
 	ask_by <<<'echo geheim'
-	children='cat /proc/$REPOLOCK_HELD_PID/task/*/children | wc -w'
-	# The keeper, or the reaper; the witness; the third guard.
+	expect 0 lock -- sh -c "while [ -n \"\$($runner)\" ]; do sleep 0.01; done"
 	RESTIC_PASSWORD=geheim RESTIC_PASSWORD_COMMAND='' \
-		expect 0 lock -- sh -c "$children"
-	is 3 "$output"
-	# It has done its work.
-	expect 0 lock -- sh -c 'for _ in $(seq 1000); do
-			n=$('"$children"'); [ "$n" = 4 ] || break; sleep 0.01
-		done; echo "$n"'
-	is 3 "$output"
+		expect 0 lock -- sh -c "$runner; :"
+	is '' "$output"
 }

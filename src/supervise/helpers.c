@@ -208,6 +208,8 @@ void helpers_end(struct helpers *h)
 	h->sock = -1;
 	if (h->pid == 0)
 		return;
+	/* Stopped, it would not end what nobody wants to know any more. */
+	(void)kill(h->pid, SIGCONT);
 	for (int i = 0; i < END_TURNS; i++) {
 		if (waitpid(h->pid, NULL, WNOHANG) != 0) {
 			h->pid = 0;
@@ -215,7 +217,6 @@ void helpers_end(struct helpers *h)
 		}
 		(void)poll(NULL, 0, 1);
 	}
-	/* Stopped, perhaps. */
 	(void)kill(h->pid, SIGKILL);
 	while (waitpid(h->pid, NULL, 0) < 0 && errno == EINTR)
 		;
